@@ -22,7 +22,7 @@ function(stint_library NAME)
   set_property(GLOBAL PROPERTY STINT_LAYER_${NAME} ${ARG_LAYER})
   foreach(dep IN LISTS ARG_DEPS)
     get_property(dep_layer GLOBAL PROPERTY STINT_LAYER_${dep})
-    if(dep_layer STREQUAL "")
+    if("${dep_layer}" STREQUAL "")
       message(FATAL_ERROR "stint_library(${NAME}): depends on '${dep}', which no layer below declares")
     endif()
     if(NOT dep_layer LESS ARG_LAYER)
@@ -46,7 +46,12 @@ function(stint_library NAME)
   list(FILTER sources EXCLUDE REGEX "/(target|build)/")
   set(deps_targets ${ARG_DEPS})
   list(TRANSFORM deps_targets PREPEND stint_)
+  stint_check_edges(${NAME} "${sources}" "${ARG_DEPS}")
 
+  if(NOT sources)  # headers only, for now
+    set(sources ${CMAKE_CURRENT_BINARY_DIR}/${NAME}_empty.cc)
+    file(CONFIGURE OUTPUT ${sources} CONTENT "// ${NAME} has no code of its own yet.\n")
+  endif()
   add_library(stint_${NAME} STATIC ${sources})
   target_include_directories(stint_${NAME} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/include
     PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
@@ -68,6 +73,24 @@ function(stint_library NAME)
       target_link_libraries(${NAME}_bench PRIVATE stint_${NAME} stint_flags benchmark::benchmark_main)
     endif()
   endif()
+endfunction()
+
+# Include roots are inherited, since a header may use the headers of its own dependencies; so the
+# path alone would let a module use what it never named. This reads the includes instead. Tests,
+# fuzz targets and benchmarks may go further (TEST_DEPS).
+function(stint_check_edges NAME sources deps)
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+  list(FILTER headers EXCLUDE REGEX "/(target|build)/")
+  foreach(file IN LISTS sources headers)
+    file(STRINGS ${file} lines REGEX "^[ \t]*#[ \t]*include[ \t]*[<\"]stint/")
+    foreach(line IN LISTS lines)
+      string(REGEX REPLACE "^[^<\"]*[<\"]stint/([a-z0-9_]+)/.*" "\\1" used "${line}")
+      if(NOT used STREQUAL NAME AND NOT used IN_LIST deps)
+        message(FATAL_ERROR
+          "stint_library(${NAME}): ${file} includes stint/${used}/, but DEPS does not name '${used}'")
+      endif()
+    endforeach()
+  endforeach()
 endfunction()
 
 # Every public header compiles alone.
@@ -141,6 +164,15 @@ function(stint_module_fuzz NAME all)
       set_tests_properties(${NAME}.${stem}_corpus PROPERTIES LABELS fast TIMEOUT 120)
     endif()
   endforeach()
+endfunction()
+
+# `make fuzz` reads the names and corpora from here.
+function(stint_write_fuzz_list)
+  if(STINT_FUZZ)
+    get_property(targets GLOBAL PROPERTY STINT_FUZZ_TARGETS)
+    list(JOIN targets "\n" text)
+    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/fuzz-targets.txt CONTENT "${text}\n" @ONLY)
+  endif()
 endfunction()
 
 # One test a pure module: its archive, taken alone, asks for no symbol that reaches the outside.

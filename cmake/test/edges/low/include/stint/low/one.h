@@ -1,0 +1,4 @@
+#pragma once
+namespace stint::low {
+int one();
+}
