@@ -1,0 +1,201 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <future>
+#include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "stint/base/clock.h"
+#include "stint/base/error.h"
+#include "stint/rt/callback.h"
+#include "stint/store/event.h"
+#include "stint/store/tx.h"
+
+namespace stint::store {
+
+struct Options {
+  std::string path;                            // of the database file; made 0600 when absent
+  std::size_t max_queue = 16'384;              // commands waiting; beyond: kUnavailable
+  std::size_t max_deferred = 16'384;           // of these, deferred ones
+  std::size_t max_batch = 1'024;               // commands in one commit
+  std::chrono::milliseconds batch_time{5};     // a commit takes no further command after this
+  std::chrono::milliseconds deferred_flush{20};  // a deferred command waits at most so long
+  std::size_t readers = 4;                     // read connections
+  std::size_t checkpoint_bytes = 4 << 20;      // of WAL before the checkpoint thread copies it
+  std::string vfs;                             // SQLite VFS name; empty: the default
+};
+
+// Health of the write side. `writable` false: every write is refused with `last_error` until a
+// probe transaction succeeds; each later batch tries one.
+struct Health {
+  bool writable = true;
+  std::optional<Error> last_error;
+  std::size_t queued = 0;
+  std::uint64_t commits = 0;   // transactions
+  std::uint64_t commands = 0;  // commands acknowledged
+  std::uint64_t failures = 0;  // batches that could not be committed
+  std::size_t wal_bytes = 0;
+};
+
+namespace detail {
+
+// One queued command, type-erased.
+class Command {
+ public:
+  virtual ~Command() = default;
+  virtual Status run(Tx& tx) = 0;                                  // inside its savepoint
+  virtual void done(const std::optional<Error>& error) noexcept = 0;  // after commit or refusal
+};
+
+template <class R>
+struct Unwrap {
+  using type = R;
+};
+template <class T>
+struct Unwrap<Result<T>> {
+  using type = T;
+};
+template <class F, class Over>
+using ValueOf = typename Unwrap<std::invoke_result_t<F&, Over&>>::type;
+
+template <class T, class F, class Over>
+Result<T> call(F& f, Over& over) {
+  if constexpr (std::is_same_v<std::invoke_result_t<F&, Over&>, Result<T>>) {
+    return f(over);
+  } else if constexpr (std::is_void_v<T>) {
+    f(over);
+    return {};
+  } else {
+    return f(over);
+  }
+}
+
+template <class T, class F, class Done>
+class CommandOf final : public Command {
+ public:
+  CommandOf(F f, Done done) : f_(std::move(f)), done_(std::move(done)) {}
+  Status run(Tx& tx) override {
+    result_ = call<T>(f_, tx);
+    if (!*result_) return fail(result_->error());
+    return {};
+  }
+  void done(const std::optional<Error>& error) noexcept override {
+    if (error) return done_(Result<T>(fail(*error)));
+    done_(std::move(*result_));
+  }
+
+ private:
+  F f_;
+  Done done_;
+  std::optional<Result<T>> result_;
+};
+
+}  // namespace detail
+
+// The embedded store: one SQLite database (WAL, synchronous=FULL) with one writer thread that
+// commits many commands at a time (group commit), and a pool of read connections.
+//
+// A command is a function `Result<T>(Tx&)` (or `T(Tx&)`). It runs once, on the writer thread, in a
+// savepoint of its own: if it returns an error, or its Tx holds one, its changes and events are
+// undone and nobody else's are. Commands run in the order of their submission. After the commit has
+// reached the disk: observers see the new events, then the completions run, in order. If the commit
+// fails, no command of the batch is acknowledged and none of their changes is kept.
+//
+// Threads:   all public methods from any thread. Commands, observers and completions run on the
+//            writer thread: they must not block, nor call write_sync().
+// Ownership: the Store owns the functions until they ran; what they borrow must live until the
+//            completion. Destroying the Store finishes what is queued first.
+// Errors:    the command's own; kUnavailable (queue full, busy, stopping), kStorageFull, kIo,
+//            kReadOnly, kInternal (a bug: bad SQL, state changed with no event). Never throws.
+// Closed:    after a failed commit every write is refused until a probe transaction succeeded.
+class Store {
+ public:
+  // Opens or creates, takes the process lock, migrates. Errors: kReadOnly, kIo, kUnsupported (made by
+  // a newer version, or not a Stint database), kUnavailable (another process has it open).
+  static Result<std::unique_ptr<Store>> open(Options options, const Clock& clock);
+  ~Store();
+  Store(const Store&) = delete;
+
+  // `done` is called once with Result<T>: on the writer thread, or at once on this one when the
+  // queue refuses the command.
+  template <class F, class Done>
+  void submit(F f, Done done) {
+    using T = detail::ValueOf<F, Tx>;
+    enqueue(std::make_unique<detail::CommandOf<T, F, Done>>(std::move(f), std::move(done)), false);
+  }
+
+  // Awaits the commit; resumes on the caller's executor. `f` owns what it needs (captures by value):
+  // a cancelled wait leaves the command to run. kCancelled: the outcome is not known here.
+  template <class F>
+  rt::Co<Result<detail::ValueOf<F, Tx>>> write(F f) {
+    using T = detail::ValueOf<F, Tx>;
+    return rt::from_callback<T>([this, f = std::move(f)](rt::Completion<T> done) mutable {
+      submit(std::move(f), std::move(done));
+    });
+  }
+
+  // Waits for the commit. For tools and tests; never on the writer thread or an event loop.
+  template <class F>
+  auto write_sync(F f) -> Result<detail::ValueOf<F, Tx>> {
+    using T = detail::ValueOf<F, Tx>;
+    std::promise<Result<T>> promise;
+    auto future = promise.get_future();
+    submit(std::move(f), [&](Result<T> r) { promise.set_value(std::move(r)); });
+    return future.get();
+  }
+
+  // Queues without waking the writer: committed with the next batch, at the latest after
+  // deferred_flush. Errors now: kUnavailable (bound reached, or the store is not writable: the
+  // caller denies). A later failure shows in health().
+  template <class F>
+  Status deferred(F f) {
+    using T = detail::ValueOf<F, Tx>;
+    auto ignore = [](Result<T>) {};
+    return enqueue_deferred(
+        std::make_unique<detail::CommandOf<T, F, decltype(ignore)>>(std::move(f), ignore));
+  }
+
+  // Runs `f(Reader&)` on this thread over one snapshot, which holds everything acknowledged before
+  // the call. Blocks while all read connections are taken: keep reads short, and paged.
+  template <class F>
+  auto read(F f) -> Result<detail::ValueOf<F, Reader>> {
+    using T = detail::ValueOf<F, Reader>;
+    std::optional<Result<T>> result;
+    Status status = with_reader([&](Reader& reader) { result = detail::call<T>(f, reader); });
+    if (!status) return fail(status.error());
+    return std::move(*result);
+  }
+
+  // Called on the writer thread with the events of each commit, after it and before the commands'
+  // completions. An observer lives as long as the Store, and must not throw. Register before
+  // commands are submitted: it sees only later commits.
+  using Observer = std::function<void(std::span<const StoredEvent>)>;
+  void observe(Observer observer);
+
+  Seq size() const;  // of the log: the number of events committed
+  Health health() const;
+
+  // Refuses new commands, commits what is queued, stops the threads. Idempotent.
+  void stop();
+
+  // Of the log, seq ≥ from, ascending, at most `limit` (≤ 10,000) events.
+  Result<std::vector<StoredEvent>> events(Seq from, std::size_t limit);
+  Result<std::vector<StoredEvent>> task_events(TaskId task, Seq from, std::size_t limit);
+
+ private:
+  class Impl;
+  explicit Store(std::unique_ptr<Impl> impl);
+  void enqueue(std::unique_ptr<detail::Command> command, bool deferred);
+  Status enqueue_deferred(std::unique_ptr<detail::Command> command);
+  Status with_reader(const std::function<void(Reader&)>& f);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace stint::store

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "stint/base/error.h"
+#include "stint/base/id.h"
+#include "stint/store/event.h"
+#include "stint/store/sql.h"
+
+namespace stint::store {
+
+class Connection;
+class Statement;
+
+// Reads of one snapshot of the database.
+//
+// Keeps its first error: after it every call does nothing and returns nothing, and the read or
+// write that it belongs to returns that error, whatever the function given to it returns. So a
+// caller need not check between two statements, only before it acts on an absent row outside.
+//
+// Threads: the one that runs the function it was given to. Lives no longer than that call.
+// Limits:  the caller's LIMIT clause; every rows() must have a bound.
+class Reader {
+ public:
+  explicit Reader(Connection& connection) : connection_(connection) {}
+  Reader(const Reader&) = delete;
+
+  // T is one column, std::tuple of columns, or a struct with `static T from_row(store::Row&)`.
+  template <class T, class... A>
+  std::vector<T> rows(Sql sql, const A&... parameters) {
+    std::vector<T> out;
+    each<T>(sql, {Param(parameters)...}, [&](T&& row) {
+      out.push_back(std::move(row));
+      return true;
+    });
+    if (error_) out.clear();
+    return out;
+  }
+  // The first row, if there is one.
+  template <class T, class... A>
+  std::optional<T> one(Sql sql, const A&... parameters) {
+    std::optional<T> out;
+    each<T>(sql, {Param(parameters)...}, [&](T&& row) {
+      out.emplace(std::move(row));
+      return false;
+    });
+    if (error_) out.reset();
+    return out;
+  }
+
+  void fail(Error error) {
+    if (!error_) error_ = error;
+  }
+  const std::optional<Error>& error() const { return error_; }
+
+ protected:
+  void* start(Sql sql, std::initializer_list<Param> parameters);  // null: error_ is set
+  bool step(void* statement);                                     // true: stands on a row
+  void finish(void* statement);
+
+  Connection& connection_;
+  std::optional<Error> error_;
+
+ private:
+  template <class T, class Take>
+  void each(Sql sql, std::initializer_list<Param> parameters, Take take) {
+    void* statement = start(sql, parameters);
+    if (statement == nullptr) return;
+    while (step(statement)) {
+      Row row(statement);
+      T value = detail::ReadRow<T>::from(row);
+      if (row.bad_) {
+        fail(Error{Errc::kInternal, "column type"});
+        break;
+      }
+      if (!take(std::move(value))) break;
+    }
+    finish(statement);
+  }
+};
+
+// One command's part of a transaction: its changes and its events are kept together or not at all.
+//
+// Refused at its end, kInternal: rows changed and no event appended (no_event() names the
+// exception), any write to the event table other than append().
+// Statements with RETURNING are read with rows() or one().
+class Tx : public Reader {
+ public:
+  // Number of rows changed; 0 after an error.
+  template <class... A>
+  std::int64_t run(Sql sql, const A&... parameters) {
+    return run_all(sql, {Param(parameters)...});
+  }
+
+  // Appends at the end of the log. The position is final once the command is acknowledged.
+  // Errors: kTooLarge over kMaxEventBytes.
+  Seq append(EventBytes event);
+
+  // Says that this command changes bookkeeping only: meta, used_jti, idempotency, checkpoint, tile,
+  // receipt, owed, task.last_used, and the deletion of token and handle rows. Any other change
+  // without an event stays refused.
+  void no_event() { no_event_ = true; }
+
+  // Locks a task's row before it is read, where the database has such locks (PostgreSQL). Here the
+  // single writer is the lock. Call it first: see the close command.
+  void lock(TaskId) {}
+
+ private:
+  friend class Writer;
+  Tx(Connection& connection, Seq next, std::vector<StoredEvent>& events)
+      : Reader(connection), next_(next), first_(next), events_(events) {}
+  std::int64_t run_all(Sql sql, std::initializer_list<Param> parameters);
+
+  Seq next_;
+  const Seq first_;
+  std::vector<StoredEvent>& events_;  // of the whole batch; this command's are its tail
+  bool no_event_ = false;
+};
+
+}  // namespace stint::store

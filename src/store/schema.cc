@@ -1,0 +1,210 @@
+#include "schema.h"
+
+#include <array>
+
+namespace stint::store {
+namespace {
+
+// Conventions: ids and hashes are BLOBs of their bytes (16, 32), times are milliseconds since the
+// epoch, `body` is the canonical JSON of the whole entity; the other columns repeat what is searched.
+// `version` grows by one with each change of the row.
+constexpr char kVersion1[] = R"sql(
+CREATE TABLE meta (
+  key   TEXT PRIMARY KEY,
+  value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The audit log. seq is the leaf's index: 0, 1, 2, … without gaps. Append-only.
+CREATE TABLE event (
+  seq   INTEGER PRIMARY KEY,
+  kind  TEXT NOT NULL,
+  task  BLOB,
+  time  INTEGER NOT NULL,
+  bytes BLOB NOT NULL,
+  leaf  BLOB NOT NULL
+) STRICT;
+CREATE INDEX event_task ON event (task, seq) WHERE task IS NOT NULL;
+
+CREATE TABLE task (
+  id           BLOB PRIMARY KEY,
+  state        TEXT NOT NULL CHECK (state IN ('active', 'paused', 'closed')),
+  why          TEXT,                 -- of a pause
+  how          TEXT,                 -- of a close
+  agent        TEXT NOT NULL,
+  human        TEXT,                 -- null: autonomous
+  reference    TEXT,
+  parent       BLOB,
+  depth        INTEGER NOT NULL,
+  opened       INTEGER NOT NULL,
+  deadline     INTEGER NOT NULL,
+  idle_seconds INTEGER,              -- null: no idle limit
+  last_used    INTEGER NOT NULL,
+  closed       INTEGER,
+  version      INTEGER NOT NULL,
+  body         TEXT NOT NULL,
+  CHECK ((state = 'closed') = (how IS NOT NULL)),
+  CHECK ((state = 'closed') = (closed IS NOT NULL))
+) STRICT;
+CREATE INDEX task_parent ON task (parent) WHERE parent IS NOT NULL;
+CREATE INDEX task_deadline ON task (state, deadline);
+CREATE INDEX task_agent ON task (agent, opened);
+CREATE INDEX task_human ON task (human, opened) WHERE human IS NOT NULL;
+CREATE INDEX task_reference ON task (reference) WHERE reference IS NOT NULL;
+-- A closed task stays closed (rule 2), whatever a statement says.
+CREATE TRIGGER task_closed_is_final BEFORE UPDATE OF state, how ON task
+WHEN old.state = 'closed' AND (new.state <> 'closed' OR new.how IS NOT old.how)
+BEGIN SELECT RAISE(ABORT, 'a closed task stays closed'); END;
+
+CREATE TABLE token (
+  jti      BLOB PRIMARY KEY,
+  task     BLOB NOT NULL,
+  audience TEXT NOT NULL,
+  exp      INTEGER NOT NULL,
+  revoked  INTEGER                   -- when; null: not
+) STRICT, WITHOUT ROWID;
+CREATE INDEX token_task ON token (task);
+CREATE INDEX token_exp ON token (exp);
+
+-- hash = SHA-256 of the handle's text, which is stored nowhere.
+CREATE TABLE handle (
+  id      BLOB PRIMARY KEY,
+  hash    BLOB NOT NULL UNIQUE,
+  task    BLOB NOT NULL,
+  jkt     TEXT NOT NULL,
+  state   TEXT NOT NULL CHECK (state IN ('live', 'used', 'revoked')),
+  created INTEGER NOT NULL,
+  version INTEGER NOT NULL DEFAULT 1,
+  body    TEXT NOT NULL DEFAULT '{}'
+) STRICT;
+CREATE INDEX handle_task ON handle (task);
+
+-- Client assertions and other one-time values. scope: who said it; hash: SHA-256 of the value.
+CREATE TABLE used_jti (
+  scope TEXT NOT NULL,
+  hash  BLOB NOT NULL,
+  exp   INTEGER NOT NULL,
+  PRIMARY KEY (scope, hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX used_jti_exp ON used_jti (exp);
+
+CREATE TABLE approval (
+  id      BLOB PRIMARY KEY,
+  task    BLOB NOT NULL,
+  state   TEXT NOT NULL CHECK (state IN ('pending', 'granted', 'denied', 'used', 'expired')),
+  digest  BLOB NOT NULL,             -- of the call that it is bound to
+  created INTEGER NOT NULL,
+  expires INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  body    TEXT NOT NULL
+) STRICT;
+CREATE INDEX approval_call ON approval (task, digest);
+CREATE INDEX approval_state ON approval (state, expires);
+
+CREATE TABLE decision (
+  id      BLOB PRIMARY KEY,
+  task    BLOB,
+  time    INTEGER NOT NULL,
+  outcome TEXT NOT NULL CHECK (outcome IN ('permit', 'deny', 'ask')),
+  body    TEXT NOT NULL
+) STRICT;
+CREATE INDEX decision_task ON decision (task, time) WHERE task IS NOT NULL;
+
+-- Declared resources: human, group, agent, upstream, issuer, …
+CREATE TABLE entity (
+  kind    TEXT NOT NULL,
+  name    TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  state   TEXT NOT NULL,
+  body    TEXT NOT NULL,
+  updated INTEGER NOT NULL,
+  PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
+
+-- Other names by which an entity is found: a human's issuer and subject, for one.
+CREATE TABLE entity_key (
+  kind TEXT NOT NULL,
+  key  TEXT NOT NULL,
+  name TEXT NOT NULL,
+  PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX entity_key_name ON entity_key (kind, name);
+
+CREATE TABLE credential (
+  name    TEXT PRIMARY KEY,
+  version INTEGER NOT NULL,
+  state   TEXT NOT NULL CHECK (state IN ('live', 'retired')),
+  sealed  BLOB NOT NULL,
+  created INTEGER NOT NULL,
+  rotated INTEGER NOT NULL,
+  body    TEXT NOT NULL DEFAULT '{}'
+) STRICT;
+
+CREATE TABLE policy (
+  name    TEXT PRIMARY KEY,
+  version INTEGER NOT NULL,
+  text    TEXT NOT NULL,
+  updated INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE signing_key (
+  kid     TEXT PRIMARY KEY,
+  purpose TEXT NOT NULL CHECK (purpose IN ('token', 'log', 'secret')),
+  alg     TEXT NOT NULL,
+  state   TEXT NOT NULL CHECK (state IN ('live', 'published', 'retired')),
+  public  TEXT NOT NULL,             -- JWK, or the log key's verifier text; '' for secret
+  sealed  BLOB NOT NULL,
+  created INTEGER NOT NULL
+) STRICT;
+
+-- A prefix of the log, signed. frontier: the roots of the full subtrees of `size`, largest first.
+CREATE TABLE checkpoint (
+  size     INTEGER PRIMARY KEY,
+  root     BLOB NOT NULL,
+  frontier BLOB NOT NULL,
+  note     TEXT NOT NULL,
+  time     INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE tile (
+  level INTEGER NOT NULL,
+  idx   INTEGER NOT NULL,
+  data  BLOB NOT NULL,
+  PRIMARY KEY (level, idx)
+) STRICT;
+
+CREATE TABLE receipt (
+  task BLOB PRIMARY KEY,
+  time INTEGER NOT NULL,
+  text TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE idempotency (
+  principal TEXT NOT NULL,
+  key       BLOB NOT NULL,           -- SHA-256 of the Idempotency-Key
+  request   BLOB NOT NULL,           -- digest of the request that it was first used with
+  response  TEXT NOT NULL,
+  exp       INTEGER NOT NULL,
+  PRIMARY KEY (principal, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_exp ON idempotency (exp);
+
+-- What a close still owes: carried out after it, retried until done.
+CREATE TABLE owed (
+  id       INTEGER PRIMARY KEY,
+  kind     TEXT NOT NULL,
+  task     BLOB,
+  since    INTEGER NOT NULL,
+  next     INTEGER NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  body     TEXT NOT NULL
+) STRICT;
+CREATE INDEX owed_next ON owed (next);
+)sql";
+
+constexpr std::array<const char*, 1> kMigrations{kVersion1};
+
+}  // namespace
+
+std::span<const char* const> migrations() { return kMigrations; }
+
+}  // namespace stint::store
