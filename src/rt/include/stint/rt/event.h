@@ -10,6 +10,10 @@
 
 namespace stint::rt {
 
+namespace detail {
+struct EventAccess;
+}
+
 // Something that happens once: set() wakes everyone who waits, now and later. A handle: copies
 // share the event. Threads: any, for every method; waiters resume on their own executors.
 // Memory: a wait that was cancelled or timed out leaves nothing behind for long.
@@ -25,6 +29,7 @@ class SharedEvent {
 
  private:
   friend Co<Result<std::size_t>> wait_any(std::vector<SharedEvent>, Deadline);
+  friend struct detail::EventAccess;
   struct State;
   std::shared_ptr<State> state_;
 };
