@@ -3,6 +3,7 @@ add_library(stint_flags INTERFACE)
 target_compile_features(stint_flags INTERFACE cxx_std_23)
 target_compile_options(stint_flags INTERFACE
   -Wall -Wextra -Wconversion -Wshadow -Werror
+  -Wno-missing-designated-field-initializers  # leaving a field out means its default: that is the point
   -fno-omit-frame-pointer -fstack-protector-strong
   $<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=2>)
 target_compile_definitions(stint_flags INTERFACE

@@ -22,3 +22,13 @@ function(stint_house_tests)
   add_test(NAME house.lint_can_fail COMMAND ${STINT_PYTHON} ${CMAKE_SOURCE_DIR}/scripts/lint --self-test)
   set_tests_properties(house.lint_can_fail PROPERTIES LABELS fast TIMEOUT 120)
 endfunction()
+
+# What is shipped, under one name: `make build` builds this and no test.
+function(stint_programs_target)
+  add_custom_target(stint_programs)
+  foreach(program stint stint-verify)
+    if(TARGET ${program})
+      add_dependencies(stint_programs ${program})
+    endif()
+  endforeach()
+endfunction()
