@@ -76,7 +76,8 @@ Status consume(Approval& approval, const Call& call, WallTime now) {
     return {};  // holds until the task ends
   }
   if (now >= approval.expires) return fail(Errc::kExpired, "the approval has expired");
-  if (!crypto::equal(approval.call_digest, digest(call)))
+  const crypto::Digest wanted = digest(call);
+  if (!crypto::equal(crypto::view(approval.call_digest), crypto::view(wanted)))
     return fail(Errc::kDenied, "the approval is for another call");
   approval.state = ApprovalState::kConsumed;
   ++approval.version;

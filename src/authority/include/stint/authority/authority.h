@@ -1,0 +1,191 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stint/authority/directory.h"
+#include "stint/authority/live_view.h"
+#include "stint/authority/types.h"
+#include "stint/base/clock.h"
+#include "stint/base/entropy.h"
+#include "stint/jose/access_token.h"
+#include "stint/rt/co.h"
+#include "stint/rt/deadline.h"
+#include "stint/store/event.h"
+#include "stint/store/log_publisher.h"
+
+namespace stint::store { class Store; }
+namespace stint::keys { class KeyRing; }
+namespace stint::vault { class Vault; }
+
+namespace stint::authority {
+
+struct Settings {
+  std::string issuer;       // "https://host:7443": `iss`, and `aud` of our own API's tokens
+  std::string gateway_url;  // "https://host:7444": upstream audiences are "<this>/u/<name>"
+  domain::TaskLimits limits;
+  std::chrono::seconds approval_ttl{600};
+  std::chrono::milliseconds feed_max_age{2000};
+  bool strict_audit = false;  // reads too are recorded before they happen, not within 50 ms
+  std::size_t pending_approvals_per_task = 32;
+  crypto::Alg token_alg = crypto::Alg::kES256;
+  std::map<std::string, crypto::Alg> token_alg_by_audience;
+};
+
+// The commands: the only writer of tasks, tokens, handles, approvals, resources and the log. Each is
+// one transaction with its events, and has changed the live view before it is acknowledged.
+//
+// What strangers' bytes go through (oauth, gateway, api) reaches keys, vault and store only here.
+//
+// Threads:   any. Coroutines resume on the caller's executor.
+// Ownership: borrows its parts; outlives every coroutine that it gave out.
+// Errors:    domain's and the store's, with their reasons; kNotFound for a task, approval or handle
+//            that is not there; kDenied where a policy said no. A command that returned an error
+//            changed nothing.
+class Authority {
+ public:
+  struct Parts {
+    store::Store& store;
+    keys::KeyRing& keys;
+    vault::Vault& vault;
+    const Clock& clock;
+    Entropy& entropy;  // thread-safe
+  };
+  // Loads the directory and every open task. Errors: the store's; kMalformed for rows that are not
+  // ours.
+  static Result<std::unique_ptr<Authority>> open(Parts parts, Settings settings);
+  ~Authority();
+  Authority(const Authority&) = delete;
+
+  const Settings& settings() const;
+  std::shared_ptr<const Directory> directory() const;
+  const LiveView& view() const;
+
+  // --- configuration ---
+  struct Applied {
+    std::uint64_t version = 0;
+    std::size_t created = 0, updated = 0, retired = 0, sealed = 0;
+  };
+  // Makes the configuration `desired`, in one transaction; seals `values`. Suspending or retiring an
+  // agent closes its tasks (agent-suspended), deactivating a human theirs (offboarded).
+  // Errors: kPreconditionFailed when `expected_version` is not the present one, kMissing for a
+  // credential that an upstream injects and that has no value yet.
+  rt::Co<Result<Applied>> apply(resource::Resources desired, std::map<std::string, Secret> values,
+                                std::optional<std::uint64_t> expected_version, Actor actor);
+  bool has_value(std::string_view credential) const;
+
+  // --- tasks ---
+  rt::Co<Result<Opened>> open_task(OpenRequest request);
+  rt::Co<Result<Opened>> delegate(DelegateRequest request);
+  rt::Co<Result<MintResult>> mint(MintRequest request);
+  rt::Co<Result<Closed>> close(TaskId task, domain::How how, Actor actor);
+  rt::Co<Result<domain::Task>> pause(TaskId task, domain::Why why, Actor actor);
+  rt::Co<Result<domain::Task>> resume(TaskId task, domain::Why gone, Actor actor);
+  Status heartbeat(TaskId task, WallTime now);  // the human is there
+
+  // --- tokens ---
+  // Of the task, when the handle is known, whatever its state. Errors: kNotFound.
+  Result<domain::Task> task_of_handle(std::string_view handle_text);
+  // Revoking a handle closes its task. False: no such token of this client (RFC 7009: still 200).
+  rt::Co<Result<bool>> revoke(std::string token_text, std::string client_id);
+  // nullopt: not active, for whatever reason (RFC 7662 section 2.2).
+  std::optional<Introspection> introspect(std::string_view token_text, std::string_view client_id,
+                                          WallTime now);
+  std::shared_ptr<const jose::JwkSet> token_keys() const;  // changes with rotation
+  std::string jwks() const;                                // to publish
+
+  // --- calls ---
+  // Decides, and records the decision: before the call for everything but reads, within 50 ms for
+  // reads (Settings::strict_audit). An ask finds or makes its approval; a granted one is spent here.
+  rt::Co<Result<Verdict>> decide(CallRequest request);
+  // Waits until the approval is settled, the deadline passes or `cancel` fires. True: settled.
+  rt::Co<bool> await_answer(ApprovalId id, rt::Deadline deadline, rt::CancelToken cancel);
+  // The upstream's credential for one permitted call; nullopt when it has none. Errors: kTaskClosed
+  // and those of LiveTask::live when the task ended since; the vault's.
+  Result<std::optional<Released>> release(const Permit& permit, WallTime now);
+  // Records what became of it, within 50 ms.
+  Status outcome(const Permit& permit, const CallOutcome& outcome);
+
+  // --- approvals ---
+  struct ApprovalQuery {
+    std::optional<TaskId> task;
+    std::optional<domain::ApprovalState> state;
+    std::optional<ApprovalId> after;
+    std::size_t limit = 100;
+  };
+  Result<std::vector<domain::Approval>> approvals(const ApprovalQuery& query);
+  Result<domain::Approval> approval(ApprovalId id);
+  rt::Co<Result<domain::Approval>> answer(ApprovalId id, domain::Answer answer, std::string human,
+                                          std::vector<std::string> groups);
+
+  // --- signals ---
+  // Recorded within 50 ms; the same (task, name, ip) at most once a second.
+  void signal(const Signal& signal, WallTime now);
+  // The name of the credential whose value this is, if it is one: a value of ours offered by an
+  // agent is a borrowed session.
+  std::optional<std::string> recognise(std::string_view offered) const;
+
+  // --- reading ---
+  struct TaskQuery {
+    std::optional<domain::State> state;
+    std::string agent, human;  // "": any
+    std::optional<TaskId> parent;
+    std::optional<TaskId> after;  // newest first
+    std::size_t limit = 100;
+  };
+  Result<std::vector<domain::Task>> tasks(const TaskQuery& query);
+  Result<domain::Task> task(TaskId id);
+  Result<std::string> receipt(TaskId id);  // kNotFound: not signed yet
+  Result<std::vector<store::StoredEvent>> events(store::Seq from, std::size_t limit);
+  Result<std::vector<store::StoredEvent>> task_events(TaskId id, store::Seq from, std::size_t limit);
+  struct Explained {
+    std::string words;  // for `stint why`
+    std::string record; // the event's canonical bytes
+    std::uint64_t seq = 0;
+  };
+  Result<Explained> why(DecisionId id);
+
+  // --- the log, for serving ---
+  std::string log_vkey() const;
+  Result<std::optional<store::CheckpointRow>> checkpoint();
+  Result<std::optional<std::string>> tile(std::uint8_t level, std::uint64_t index,
+                                          std::uint16_t width);
+  Result<std::optional<std::string>> entries(std::uint64_t index, std::uint16_t width);
+  struct InclusionProof {
+    std::uint64_t index = 0;
+    std::string event;                // canonical bytes
+    std::vector<crypto::Digest> path;
+    std::string checkpoint;           // the signed note that it leads to
+  };
+  Result<InclusionProof> prove(std::uint64_t seq);
+
+  // --- upkeep, for the reaper's thread; these block ---
+  struct Swept {
+    std::size_t closed = 0, paused = 0, approvals_expired = 0, forgotten = 0;
+  };
+  Swept sweep();                       // what time has ended
+  Result<bool> publish_log();          // a new checkpoint, if there is anything new
+  Result<std::size_t> sign_receipts(); // of closed tasks that the checkpoint covers
+  void confirm_view();                 // asks the writer whether it lives
+
+  struct Health {
+    bool writable = true;
+    std::string_view reason;  // literal; "" when well
+    std::chrono::milliseconds view_age{0};
+    std::size_t open_tasks = 0, queued = 0;
+  };
+  Health health() const;
+
+ private:
+  class Impl;
+  explicit Authority(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace stint::authority

@@ -1,0 +1,174 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stint/base/clock.h"
+#include "stint/base/id.h"
+#include "stint/base/secret.h"
+#include "stint/domain/approval.h"
+#include "stint/domain/task.h"
+#include "stint/policy/decision.h"
+#include "stint/policy/facts.h"
+
+// What goes into the commands of Authority, and what comes out. Values; the caller has verified
+// everything that they say (signatures, proofs, peers): a command checks state, rules and policy.
+namespace stint::authority {
+
+// Who does it, for the log.
+struct Actor {
+  enum class Kind : std::uint8_t { kHuman, kAgent, kOperator, kSystem };
+  Kind kind = Kind::kSystem;
+  std::string name;  // human, agent, "uid:0", "reaper"
+  static Actor human(std::string name) { return {Kind::kHuman, std::move(name)}; }
+  static Actor agent(std::string name) { return {Kind::kAgent, std::move(name)}; }
+  static Actor local_operator(std::uint32_t uid) {
+    return {Kind::kOperator, "uid:" + std::to_string(uid)};
+  }
+  static Actor system(std::string name) { return {Kind::kSystem, std::move(name)}; }
+};
+
+// Something that may be used once: the jti of a client assertion. Spent in the command's own
+// transaction; a second use is kReplayed.
+struct SingleUse {
+  std::string scope;  // "client-assertion"
+  std::string key;    // client id, NUL, jti: hashed before it is stored
+  WallTime expires;   // kept until then
+};
+
+// What the request itself looked like, for policies and the log.
+struct RequestContext {
+  std::string ip;       // "" on a unix socket
+  bool fresh_proof = false;
+};
+
+struct OpenRequest {
+  domain::OpenOrder order;            // human, agent and binding as verified
+  std::vector<std::string> groups;    // what the ID token says, added to the human's own
+  std::optional<std::string> audience;  // mint the first token for it
+  std::vector<SingleUse> spend;
+  RequestContext request;
+  Actor actor;
+};
+
+struct DelegateRequest {
+  TaskId parent;
+  // The parent's token must still count: its jti is checked against revocations.
+  TokenId parent_token;
+  OpenRequest child;
+};
+
+struct Minted {
+  std::string token;  // compact JWS; goes to the caller and nowhere else
+  TokenId id;
+  std::string audience;
+  WallTime issued, expires;
+  std::vector<domain::Grant> grants;  // those that this token carries
+};
+
+struct Opened {
+  domain::Task task;
+  HandleId handle_id;
+  Secret handle;
+  std::optional<Minted> token;
+};
+
+struct MintRequest {
+  std::string handle_text;            // as presented; hashed at once
+  domain::Binding presented;          // of the proof or certificate that came with it
+  std::string client_id;              // authenticated; must be the task's agent
+  std::optional<std::string> audience;
+  std::vector<domain::Grant> narrow;  // empty: all that the task has for the audience
+  std::vector<SingleUse> spend;
+  RequestContext request;
+};
+
+struct MintResult {
+  domain::Task task;
+  Minted token;
+};
+
+struct Closed {
+  TaskId task;
+  domain::How how = domain::How::kCompleted;  // the one that won, perhaps earlier
+  std::size_t count = 0;                      // tasks that this call closed, descendants included
+  WallTime acknowledged;
+};
+
+// One action of a task at an upstream, to be decided.
+struct CallRequest {
+  TaskId task;
+  TokenId token;
+  domain::Call call;
+  std::map<std::string, std::string> arguments;  // for policies
+  std::string words;                             // for the approver
+  RequestContext request;
+  std::string path;                              // upstream path, for policies
+};
+
+// Leave to do one call, made by Authority::decide alone. It releases the upstream's credential.
+class Permit {
+ public:
+  DecisionId decision() const { return decision_; }
+  TaskId task() const { return task_; }
+  const std::string& upstream() const { return upstream_; }
+
+ private:
+  friend class Authority;
+  Permit(DecisionId decision, TaskId task, std::string upstream)
+      : decision_(decision), task_(task), upstream_(std::move(upstream)) {}
+  DecisionId decision_;
+  TaskId task_;
+  std::string upstream_;
+};
+
+struct Verdict {
+  DecisionId id;
+  policy::Decision decision;
+  std::optional<Permit> permit;                // exactly when the outcome is kPermit
+  std::optional<domain::Approval> approval;    // exactly when the outcome is kAsk
+};
+
+// What became of a permitted call.
+struct CallOutcome {
+  unsigned status = 0;  // the upstream's; 0: no answer
+  std::string_view result;  // literal: "ok", "upstream-unreachable", "cut", "client-gone", …
+  std::int64_t bytes_in = 0, bytes_out = 0;
+  std::chrono::microseconds duration{0};
+};
+
+// A sealed secret, opened for one call.
+struct Released {
+  std::string credential;  // its name
+  std::uint64_t version = 0;
+  Secret value;
+};
+
+// One observation that speaks against the session being the one that was opened.
+struct Signal {
+  std::string_view name;  // literal: "proof-missing", "key-mismatch", "proof-replayed", …
+  bool hard = true;
+  std::optional<TaskId> task;
+  std::optional<TokenId> token;
+  std::string agent;      // registered name, when known
+  std::string ip;
+  std::string_view where;  // literal: "gateway", "token-endpoint", "api"
+};
+
+struct Introspection {
+  domain::Task task;
+  std::optional<TokenId> token;     // an access token
+  std::optional<HandleId> handle;   // or a handle
+  std::string client_id, subject, audience;
+  std::vector<std::string> act;
+  std::vector<domain::Grant> grants;
+  WallTime issued, expires;
+};
+
+}  // namespace stint::authority
