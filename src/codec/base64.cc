@@ -91,10 +91,14 @@ Result<std::string> decode_base64(std::string_view text) {
   if (digits.ends_with('=')) return fail(Errc::kMalformed, "base64 padding");
   std::string out;
   switch (detail::decode_base64(digits, kStandardTables, out)) {
-    case detail::Base64Fault::kNone: return out;
-    case detail::Base64Fault::kLength: return fail(Errc::kMalformed, "base64 length");
-    case detail::Base64Fault::kAlphabet: return fail(Errc::kMalformed, "base64 alphabet");
-    case detail::Base64Fault::kTrailingBits: return fail(Errc::kMalformed, "base64 trailing bits");
+    case detail::Base64Fault::kNone:
+      return out;
+    case detail::Base64Fault::kLength:
+      return fail(Errc::kMalformed, "base64 length");
+    case detail::Base64Fault::kAlphabet:
+      return fail(Errc::kMalformed, "base64 alphabet");
+    case detail::Base64Fault::kTrailingBits:
+      return fail(Errc::kMalformed, "base64 trailing bits");
   }
   __builtin_trap();
 }
@@ -111,12 +115,14 @@ std::string encode_base64url(std::span<const std::uint8_t> bytes) {
 Result<std::string> decode_base64url(std::string_view text) {
   std::string out;
   switch (detail::decode_base64(text, kUrlTables, out)) {
-    case detail::Base64Fault::kNone: return out;
+    case detail::Base64Fault::kNone:
+      return out;
     case detail::Base64Fault::kLength:
       // "Zg=" is wrong for its padding first: the alphabet is what a caller must look at.
       if (text.ends_with('=')) return fail(Errc::kMalformed, "base64url alphabet");
       return fail(Errc::kMalformed, "base64url length");
-    case detail::Base64Fault::kAlphabet: return fail(Errc::kMalformed, "base64url alphabet");
+    case detail::Base64Fault::kAlphabet:
+      return fail(Errc::kMalformed, "base64url alphabet");
     case detail::Base64Fault::kTrailingBits:
       return fail(Errc::kMalformed, "base64url trailing bits");
   }

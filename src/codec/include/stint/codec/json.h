@@ -44,6 +44,7 @@ Result<Object> parse_object(std::string_view text, Limits limits = {});
 // The value's strings must be UTF-8 (parse() gives nothing else); a NaN or an infinity, which JSON
 // cannot carry, is a programming error and ends the process.
 std::string canonical(const Value& value);
+std::string canonical(const Object& object);
 
 // Compact text in the members' own order; parse(write(v)) == v. Same preconditions.
 std::string write(const Value& value);

@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "stint/base/error.h"
@@ -29,14 +28,16 @@ struct Limits {
 
 enum class Kind : std::uint8_t { kNull, kScalar, kSequence, kMap };
 
+struct Member;
+
 struct Node {
   Kind kind = Kind::kNull;
-  std::string scalar;                      // kScalar
-  std::vector<std::pair<Node, Node>> map;  // kMap, in file order; every key is a kScalar
-  std::vector<Node> seq;                   // kSequence
-  int line = 0;                            // 1-based
-  int column = 0;                          // 1-based
-  bool quoted = false;                     // kScalar in quotes or a block: never a number or bool
+  std::string scalar;       // kScalar
+  std::vector<Member> map;  // kMap, in file order; every key is a kScalar
+  std::vector<Node> seq;    // kSequence
+  int line = 0;             // 1-based
+  int column = 0;           // 1-based
+  bool quoted = false;      // kScalar in quotes or a block: never a number or bool
 
   bool is_null() const { return kind == Kind::kNull; }
   bool is_scalar() const { return kind == Kind::kScalar; }
@@ -46,6 +47,11 @@ struct Node {
   // The value under a key of a map; nullptr when absent or when this is no map.
   const Node* find(std::string_view key) const;
   const Node* key_node(std::string_view key) const;  // the key itself, for its position
+};
+
+struct Member {
+  Node key;
+  Node value;
 };
 
 // Plain scalars only, so that "true" in quotes stays text: `true` or `false`; a decimal int64 with
