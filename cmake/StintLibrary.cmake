@@ -4,7 +4,8 @@
 # its code; include/ is its include root. DEPS may name only modules of a smaller layer: anything
 # else stops the configuration. PURE modules may depend only on pure ones (base, codec and crypto
 # count as pure: their effects sit in the few files that the lint names) and are checked at build
-# time to reach no socket, disk, clock or thread.
+# time to reach no socket, disk, clock or thread. A module of the root's list that has no folder yet
+# leaves those that need it out, with a warning.
 #
 # Beside the library come: x_test.cc -> one test binary <name>_test; x_fuzz.cc + corpus/x ->
 # <name>_x_fuzz (or its corpus replay as a test); x_bench.cc -> <name>_bench.
@@ -19,9 +20,15 @@ function(stint_library NAME)
   if(NOT DEFINED ARG_LAYER)
     message(FATAL_ERROR "stint_library(${NAME}): LAYER is missing")
   endif()
-  set_property(GLOBAL PROPERTY STINT_LAYER_${NAME} ${ARG_LAYER})
   foreach(dep IN LISTS ARG_DEPS)
     get_property(dep_layer GLOBAL PROPERTY STINT_LAYER_${dep})
+    get_property(left_out GLOBAL PROPERTY STINT_LEFT_OUT)
+    if(dep IN_LIST left_out
+        OR (dep IN_LIST STINT_MODULES AND NOT EXISTS ${CMAKE_SOURCE_DIR}/src/${dep}/CMakeLists.txt))
+      message(WARNING "${NAME} is left out: it needs '${dep}', which is not in the tree yet")
+      set_property(GLOBAL APPEND PROPERTY STINT_LEFT_OUT ${NAME})
+      return()
+    endif()
     if("${dep_layer}" STREQUAL "")
       message(FATAL_ERROR "stint_library(${NAME}): depends on '${dep}', which no layer below declares")
     endif()
@@ -36,6 +43,7 @@ function(stint_library NAME)
       endif()
     endif()
   endforeach()
+  set_property(GLOBAL PROPERTY STINT_LAYER_${NAME} ${ARG_LAYER})
   if(ARG_PURE)
     set_property(GLOBAL APPEND PROPERTY STINT_PURE ${NAME})
   endif()
