@@ -19,7 +19,8 @@ inline constexpr std::size_t kAeadTag = 16;
 // Ciphertext followed by the tag. Errors: kMalformed (key or nonce size).
 Result<std::string> aead_seal(std::string_view key, std::string_view nonce, std::string_view aad,
                               std::string_view plain);
-// Errors: kMalformed (key, nonce or text size), kBadSignature. No byte of an altered text comes out.
+// Errors: kMalformed (key, nonce or text size), kBadSignature. No byte of an altered text comes
+// out.
 Result<std::string> aead_open(std::string_view key, std::string_view nonce, std::string_view aad,
                               std::string_view sealed);
 

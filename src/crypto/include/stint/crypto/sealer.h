@@ -43,8 +43,7 @@ class Sealer {
   Result<Secret> open(std::string_view blob, std::string_view aad) const;
 
   // A signing key, as PKCS#8 inside.
-  Result<std::string> seal_key(const PrivateKey& key, std::string_view aad,
-                               Entropy& entropy) const;
+  Result<std::string> seal_key(const PrivateKey& key, std::string_view aad, Entropy& entropy) const;
   Result<PrivateKey> open_key(std::string_view blob, std::string_view aad, Alg alg) const;
 
   std::uint32_t root_id() const { return root_id_; }

@@ -94,6 +94,7 @@ class PrivateKey {
 
  private:
   explicit PrivateKey(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+  static Result<PrivateKey> adopt(void* pkey, Alg alg);  // owns an EVP_PKEY*, null refuses
   std::shared_ptr<const Impl> impl_;
 };
 

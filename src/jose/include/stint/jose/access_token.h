@@ -34,7 +34,7 @@ struct Confirmation {
 
 struct TaskClaim {
   TaskId id;
-  WallTime opened;    // whole seconds on the wire
+  WallTime opened;  // whole seconds on the wire
   WallTime deadline;
   std::string reference;         // left out when empty
   std::optional<TaskId> parent;  // left out when absent

@@ -83,8 +83,8 @@ Result<Verified> verify(const Unverified& jws, const JwkSet& keys,
 std::span<const crypto::Alg> all_algs();
 
 struct SignHeader {
-  std::string_view typ;        // left out when empty
-  std::string_view kid;        // left out when empty
+  std::string_view typ;           // left out when empty
+  std::string_view kid;           // left out when empty
   bool embed_public_key = false;  // "jwk": DPoP proofs alone
 };
 // Errors: kInternal.

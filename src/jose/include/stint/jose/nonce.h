@@ -19,7 +19,7 @@ class DpopNonces {
  public:
   explicit DpopNonces(Entropy& entropy, std::chrono::seconds bucket = std::chrono::seconds(120));
 
-  std::string current(WallTime now) const;             // 22 characters
+  std::string current(WallTime now) const;  // 22 characters
   bool accepts(std::string_view nonce, WallTime now) const;
   bool is_current(std::string_view nonce, WallTime now) const;
 
