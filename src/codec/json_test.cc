@@ -44,7 +44,7 @@ constexpr Refusal kRefusals[] = {
     {"vanishing", "1e-999", Errc::kMalformed, "json number range"},
     {"bad_utf8", "\"\xff\"", Errc::kMalformed, "json utf-8"},
     {"raw_surrogate", "\"\xed\xa0\x80\"", Errc::kMalformed, "json utf-8"},
-    {"lone_high", R"("\ud800")", Errc::kMalformed, "json surrogate"},
+    {"lone_high", R"("\ud800")", Errc::kMalformed, "json syntax"},
     {"lone_low", R"("\udc00")", Errc::kMalformed, "json surrogate"},
     {"two_high", R"("\ud800\ud800")", Errc::kMalformed, "json surrogate"},
     {"byte_order_mark", "\xef\xbb\xbf{}", Errc::kMalformed, "json syntax"},

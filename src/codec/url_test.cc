@@ -59,7 +59,7 @@ constexpr Refusal kRefusals[] = {
     {"https://user@h/", Errc::kMalformed, "url userinfo"},
     {"https://user:pw@h/", Errc::kMalformed, "url userinfo"},
     {"https://good.example@evil.example/", Errc::kMalformed, "url userinfo"},
-    {"https://h\\@evil/", Errc::kMalformed, "url host"},
+    {"https://h\\@evil/", Errc::kMalformed, "url userinfo"},
     {"https://a..b/", Errc::kMalformed, "url host"},
     {"https://.a/", Errc::kMalformed, "url host"},
     {"https://a./", Errc::kMalformed, "url host"},

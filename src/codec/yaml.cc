@@ -181,7 +181,11 @@ std::expected<std::vector<Node>, YamlError> parse_documents(std::string_view tex
   if (auto error = check_bytes(text, limits)) return std::unexpected(*error);
   Builder builder(limits);
   try {
-    std::istringstream stream{std::string(text)};
+    // A closing document mark: without it the library lets the end of the text close a quote that
+    // was left open, and a file cut short would be taken for a whole one.
+    std::string closed(text);
+    closed.append(text.ends_with('\n') ? "...\n" : "\n...\n");
+    std::istringstream stream(closed);
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
     }

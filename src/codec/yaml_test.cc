@@ -29,7 +29,7 @@ constexpr Refusal kRefusals[] = {
     {"null_key", "~: 1\n", Errc::kMalformed, "yaml key is not text", 1, 1},
     {"map_key", "? {a: 1}\n: 2\n", Errc::kMalformed, "yaml key is not text", 1, 3},
     {"sequence_key", "[a]: 2\n", Errc::kMalformed, "yaml key is not text", 1, 1},
-    {"tab", "a:\n\tb: 1\n", Errc::kMalformed, "yaml syntax", 2, 1},
+    {"tab", "a:\n\tb: 1\n", Errc::kMalformed, "yaml syntax", 2, 3},
     {"open_flow", "a: [1, 2\n", Errc::kMalformed, "yaml syntax", 2, 1},
     {"open_quote", "a: \"x\n", Errc::kMalformed, "yaml syntax", 2, 1},
     {"hidden_end",
@@ -62,7 +62,7 @@ upstream: helpdesk
 kind: http                       # http | mcp
 inject: {credential: helpdesk-bot, format: "Bearer {secret}"}
 actions:
-  - {action: ticket.read,   class: read,   match: GET /tickets/{id}}
+  - {action: ticket.read,   class: read,   match: "GET /tickets/{id}"}
   - action: ticket.reply
     limit: 12
 unmatched:
@@ -101,6 +101,17 @@ TEST(Yaml, DocumentsWithPositions) {
   EXPECT_EQ(as_bool(*agent.find("trusted")), true);
 }
 
+TEST(Yaml, TextMayEndAnywhere) {
+  EXPECT_EQ((*parse_documents("a: b"))[0].find("a")->scalar, "b");
+  EXPECT_EQ((*parse_documents("a: 'b'  "))[0].find("a")->scalar, "b");
+  EXPECT_EQ((*parse_documents("a: |\n  b\n"))[0].find("a")->scalar, "b\n");
+  EXPECT_EQ((*parse_documents("a: |-\n  b\n"))[0].find("a")->scalar, "b");
+  EXPECT_EQ((*parse_documents("a: |+\n  b\n\n"))[0].find("a")->scalar, "b\n\n");
+  EXPECT_EQ((*parse_documents("a: >\n  b\n  c"))[0].find("a")->scalar, "b c\n");
+  EXPECT_EQ((*parse_documents("a: b # remark"))[0].find("a")->scalar, "b");
+  EXPECT_EQ((*parse_documents("a: b\n...\n"))[0].find("a")->scalar, "b");
+}
+
 TEST(Yaml, EmptyDocumentsAreLeftOut) {
   for (const std::string_view text : {"", "\n", "# only a remark\n", "---\n", "---\n---\n...\n"})
     EXPECT_TRUE(parse_documents(text)->empty()) << text;
@@ -134,7 +145,8 @@ TEST(Yaml, Limits) {
   EXPECT_EQ(reason("[1, 2, 3]", {.nodes = 3}), "yaml too many nodes");
   EXPECT_EQ(reason("--- 1\n--- 2\n", {.documents = 2}), "accepted");
   EXPECT_EQ(reason("--- 1\n--- 2\n--- 3\n", {.documents = 2}), "yaml too many documents");
-  EXPECT_EQ(reason(std::string(100'000, '['), {}), "yaml too deep");
+  EXPECT_EQ(reason(std::string(33, '[') + std::string(33, ']'), {}), "yaml too deep");
+  EXPECT_EQ(parse_documents(std::string(100'000, '[')).error().line, 1);
   std::string dashes;
   for (int i = 0; i < 1000; ++i) dashes += "- ";
   EXPECT_EQ(reason(dashes, {}), "yaml too deep");
