@@ -6,8 +6,8 @@ namespace stint::store {
 namespace {
 
 // Conventions: ids and hashes are BLOBs of their bytes (16, 32), times are milliseconds since the
-// epoch, `body` is the canonical JSON of the whole entity; the other columns repeat what is searched.
-// `version` grows by one with each change of the row.
+// epoch, `body` is the canonical JSON of the whole entity; the other columns repeat what is
+// searched. `version` grows by one with each change of the row.
 constexpr char kVersion1[] = R"sql(
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,
@@ -90,7 +90,7 @@ CREATE INDEX used_jti_exp ON used_jti (exp);
 CREATE TABLE approval (
   id      BLOB PRIMARY KEY,
   task    BLOB NOT NULL,
-  state   TEXT NOT NULL CHECK (state IN ('pending', 'granted', 'denied', 'used', 'expired')),
+  state   TEXT NOT NULL CHECK (state IN ('pending', 'granted', 'refused', 'expired', 'consumed')),
   digest  BLOB NOT NULL,             -- of the call that it is bound to
   created INTEGER NOT NULL,
   expires INTEGER NOT NULL,
@@ -156,13 +156,12 @@ CREATE TABLE signing_key (
   created INTEGER NOT NULL
 ) STRICT;
 
--- A prefix of the log, signed. frontier: the roots of the full subtrees of `size`, largest first.
+-- A prefix of the log, signed. Its right edge stands in the partial tiles.
 CREATE TABLE checkpoint (
-  size     INTEGER PRIMARY KEY,
-  root     BLOB NOT NULL,
-  frontier BLOB NOT NULL,
-  note     TEXT NOT NULL,
-  time     INTEGER NOT NULL
+  size INTEGER PRIMARY KEY,
+  root BLOB NOT NULL,
+  note TEXT NOT NULL,
+  time INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE tile (

@@ -16,6 +16,8 @@
 
 namespace stint::store {
 
+class Statement;
+
 // A statement. Only literals compile, so input can only be bound, as $1, $2, … (by that number, not
 // by the order in which they appear). The address of the literal is its key in the statement cache.
 class Sql {
@@ -70,8 +72,9 @@ class Param {
 // The columns of the row that a statement stands on. Lives inside Reader's calls only.
 //
 // get<T>() takes the next column; T is an integer, bool, WallTime, std::string (TEXT or BLOB), an
-// Id, a std::array of bytes (BLOB of exactly that size), or std::optional of these for NULL. A column
-// of another type or size is an error of the transaction (kInternal), and the value is empty.
+// Id, a std::array of bytes (BLOB of exactly that size), or std::optional of these for NULL. A
+// column of another type or size is an error of the transaction (kInternal), and the value is
+// empty.
 class Row {
  public:
   template <class T>
@@ -81,7 +84,7 @@ class Row {
 
  private:
   friend class Reader;
-  explicit Row(void* statement) : statement_(statement) {}
+  explicit Row(Statement& statement) : statement_(statement) {}
 
   template <class T>
   struct Get;
@@ -90,7 +93,7 @@ class Row {
   std::string_view bytes(int column);
   std::string_view blob(int column, std::size_t size);
 
-  void* statement_;
+  Statement& statement_;
   int next_ = 0;
   bool bad_ = false;
 };

@@ -20,15 +20,15 @@
 namespace stint::store {
 
 struct Options {
-  std::string path;                            // of the database file; made 0600 when absent
-  std::size_t max_queue = 16'384;              // commands waiting; beyond: kUnavailable
-  std::size_t max_deferred = 16'384;           // of these, deferred ones
-  std::size_t max_batch = 1'024;               // commands in one commit
-  std::chrono::milliseconds batch_time{5};     // a commit takes no further command after this
+  std::string path;                              // of the database file; made 0600 when absent
+  std::size_t max_queue = 16'384;                // commands waiting; beyond: kUnavailable
+  std::size_t max_deferred = 16'384;             // of these, deferred ones
+  std::size_t max_batch = 1'024;                 // commands in one commit
+  std::chrono::milliseconds batch_time{5};       // a commit takes no further command after this
   std::chrono::milliseconds deferred_flush{20};  // a deferred command waits at most so long
-  std::size_t readers = 4;                     // read connections
-  std::size_t checkpoint_bytes = 4 << 20;      // of WAL before the checkpoint thread copies it
-  std::string vfs;                             // SQLite VFS name; empty: the default
+  std::size_t readers = 4;                       // read connections
+  std::size_t checkpoint_bytes = 4 << 20;        // of WAL before the checkpoint thread copies it
+  std::string vfs;                               // SQLite VFS name; empty: the default
 };
 
 // Health of the write side. `writable` false: every write is refused with `last_error` until a
@@ -49,7 +49,7 @@ namespace detail {
 class Command {
  public:
   virtual ~Command() = default;
-  virtual Status run(Tx& tx) = 0;                                  // inside its savepoint
+  virtual Status run(Tx& tx) = 0;                                     // inside its savepoint
   virtual void done(const std::optional<Error>& error) noexcept = 0;  // after commit or refusal
 };
 
@@ -116,8 +116,8 @@ class CommandOf final : public Command {
 // Closed:    after a failed commit every write is refused until a probe transaction succeeded.
 class Store {
  public:
-  // Opens or creates, takes the process lock, migrates. Errors: kReadOnly, kIo, kUnsupported (made by
-  // a newer version, or not a Stint database), kUnavailable (another process has it open).
+  // Opens or creates, takes the process lock, migrates. Errors: kReadOnly, kIo, kUnsupported (made
+  // by a newer version, or not a Stint database), kUnavailable (another process has it open).
   static Result<std::unique_ptr<Store>> open(Options options, const Clock& clock);
   ~Store();
   Store(const Store&) = delete;
@@ -127,11 +127,11 @@ class Store {
   template <class F, class Done>
   void submit(F f, Done done) {
     using T = detail::ValueOf<F, Tx>;
-    enqueue(std::make_unique<detail::CommandOf<T, F, Done>>(std::move(f), std::move(done)), false);
+    enqueue(std::make_unique<detail::CommandOf<T, F, Done>>(std::move(f), std::move(done)));
   }
 
-  // Awaits the commit; resumes on the caller's executor. `f` owns what it needs (captures by value):
-  // a cancelled wait leaves the command to run. kCancelled: the outcome is not known here.
+  // Awaits the commit; resumes on the caller's executor. `f` owns what it needs (captures by
+  // value): a cancelled wait leaves the command to run. kCancelled: the outcome is not known here.
   template <class F>
   rt::Co<Result<detail::ValueOf<F, Tx>>> write(F f) {
     using T = detail::ValueOf<F, Tx>;
@@ -184,14 +184,15 @@ class Store {
   // Refuses new commands, commits what is queued, stops the threads. Idempotent.
   void stop();
 
-  // Of the log, seq ≥ from, ascending, at most `limit` (≤ 10,000) events.
+  // Of the log, seq ≥ from, ascending, at most `limit` (≤ 10,000) events and about 16 MiB: fewer
+  // than asked for is not the end, none is.
   Result<std::vector<StoredEvent>> events(Seq from, std::size_t limit);
   Result<std::vector<StoredEvent>> task_events(TaskId task, Seq from, std::size_t limit);
 
  private:
   class Impl;
   explicit Store(std::unique_ptr<Impl> impl);
-  void enqueue(std::unique_ptr<detail::Command> command, bool deferred);
+  void enqueue(std::unique_ptr<detail::Command> command);
   Status enqueue_deferred(std::unique_ptr<detail::Command> command);
   Status with_reader(const std::function<void(Reader&)>& f);
 

@@ -14,7 +14,6 @@
 namespace stint::store {
 
 class Connection;
-class Statement;
 
 // Reads of one snapshot of the database.
 //
@@ -52,26 +51,34 @@ class Reader {
     return out;
   }
 
+  // Calls `take(T&&)` row by row until it returns false: for reads bounded by bytes.
+  template <class T, class Take, class... A>
+  void scan(Sql sql, Take take, const A&... parameters) {
+    each<T>(sql, {Param(parameters)...}, take);
+  }
+
   void fail(Error error) {
     if (!error_) error_ = error;
   }
   const std::optional<Error>& error() const { return error_; }
 
  protected:
-  void* start(Sql sql, std::initializer_list<Param> parameters);  // null: error_ is set
-  bool step(void* statement);                                     // true: stands on a row
-  void finish(void* statement);
+  Statement* start(Sql sql, std::initializer_list<Param> parameters);  // null: error_ is set
+  bool step(Statement& statement);                                     // true: stands on a row
+  void finish(Statement& statement);
 
   Connection& connection_;
   std::optional<Error> error_;
+  bool changed_ = false;        // rows of any table
+  bool state_changed_ = false;  // rows of a table that is not bookkeeping
 
  private:
   template <class T, class Take>
   void each(Sql sql, std::initializer_list<Param> parameters, Take take) {
-    void* statement = start(sql, parameters);
+    Statement* const statement = start(sql, parameters);
     if (statement == nullptr) return;
-    while (step(statement)) {
-      Row row(statement);
+    while (step(*statement)) {
+      Row row(*statement);
       T value = detail::ReadRow<T>::from(row);
       if (row.bad_) {
         fail(Error{Errc::kInternal, "column type"});
@@ -79,7 +86,7 @@ class Reader {
       }
       if (!take(std::move(value))) break;
     }
-    finish(statement);
+    finish(*statement);
   }
 };
 
@@ -112,11 +119,14 @@ class Tx : public Reader {
  private:
   friend class Writer;
   Tx(Connection& connection, Seq next, std::vector<StoredEvent>& events)
-      : Reader(connection), next_(next), first_(next), events_(events) {}
+      : Reader(connection), next_(next), events_(events) {}
   std::int64_t run_all(Sql sql, std::initializer_list<Param> parameters);
 
+  // What the commit asks: the first error, or the rule that the command broke.
+  std::optional<Error> verdict() const;
+
   Seq next_;
-  const Seq first_;
+  bool appended_ = false;
   std::vector<StoredEvent>& events_;  // of the whole batch; this command's are its tail
   bool no_event_ = false;
 };

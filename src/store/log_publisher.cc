@@ -1,0 +1,125 @@
+#include "stint/store/log_publisher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "stint/merkle/tile.h"
+
+namespace stint::store {
+namespace {
+
+constexpr Sql kLatest = "SELECT size, root, note, time FROM checkpoint ORDER BY size DESC LIMIT 1";
+constexpr Sql kAt = "SELECT size, root, note, time FROM checkpoint WHERE size = $1";
+constexpr Sql kTile = "SELECT data FROM tile WHERE level = $1 AND idx = $2";
+constexpr Sql kLeaves = "SELECT leaf FROM event WHERE seq >= $1 ORDER BY seq LIMIT $2";
+constexpr Sql kPutTile =
+    "INSERT INTO tile (level, idx, data) VALUES ($1, $2, $3) "
+    "ON CONFLICT (level, idx) DO UPDATE SET data = excluded.data";
+constexpr Sql kPutCheckpoint =
+    "INSERT INTO checkpoint (size, root, note, time) VALUES ($1, $2, $3, $4)";
+
+// Leaves in one transaction: 2 MiB of hashes, so that a long backlog never holds up the writer.
+constexpr std::size_t kChunk = 65'536;
+constexpr std::size_t kHashSize = std::tuple_size_v<Hash>;
+
+struct FoundCheckpoint {
+  CheckpointRow row;
+  static FoundCheckpoint from_row(Row& row) {
+    return {{row.get<Seq>(), row.get<Hash>(), row.get<std::string>(), row.get<WallTime>()}};
+  }
+};
+
+std::optional<CheckpointRow> unwrap(std::optional<FoundCheckpoint> found) {
+  if (!found) return std::nullopt;
+  return std::move(found->row);
+}
+
+void put(Tx& tx, const std::vector<merkle::TileData>& tiles) {
+  for (const merkle::TileData& t : tiles) {
+    tx.run(kPutTile, t.id.level, t.id.index, Blob{t.bytes});
+  }
+}
+
+}  // namespace
+
+struct LogPublisher::State {
+  Store& store;
+  merkle::TileBuilder builder;
+};
+
+LogPublisher::LogPublisher(std::unique_ptr<State> state) : state_(std::move(state)) {}
+LogPublisher::LogPublisher(LogPublisher&&) noexcept = default;
+LogPublisher::~LogPublisher() = default;
+
+Result<LogPublisher> LogPublisher::open(Store& store) {
+  const auto last = STINT_TRY(latest_checkpoint(store));
+  auto state = std::make_unique<State>(State{store, {}});
+  if (!last) return LogPublisher(std::move(state));
+  if (last->size > store.size()) {
+    return fail(Errc::kInternal, "log is shorter than its checkpoint");
+  }
+  const auto fetch = [&store](const merkle::TileId& id) -> Result<std::string> {
+    auto data = STINT_TRY(tile(store, id.level, id.index, static_cast<std::uint16_t>(id.width)));
+    if (!data) return fail(Errc::kInternal, "log tile is missing");
+    return *std::move(data);
+  };
+  state->builder = STINT_TRY(merkle::TileBuilder::from(last->size, fetch));
+  if (state->builder.root() != last->root) {
+    return fail(Errc::kInternal, "log tiles do not give the root of the checkpoint");
+  }
+  return LogPublisher(std::move(state));
+}
+
+Result<std::optional<CheckpointRow>> LogPublisher::publish(const Sign& sign, WallTime now) {
+  Store& store = state_->store;
+  const Seq size = store.size();
+  merkle::TileBuilder builder = state_->builder;  // kept only once it is stored
+  if (builder.size() >= size) return std::nullopt;
+  while (true) {
+    const std::size_t count = std::min<Seq>(size - builder.size(), kChunk);
+    const auto leaves = STINT_TRY(leaf_hashes(store, builder.size(), count));
+    if (leaves.size() != count) return fail(Errc::kInternal, "log has a gap");
+    const std::vector<merkle::TileData> full = builder.append(leaves);
+    if (builder.size() == size) {
+      CheckpointRow row{size, builder.root(), {}, now};
+      row.note = STINT_TRY(sign(row.size, row.root));
+      STINT_TRY(store.write_sync([&](Tx& tx) {
+        tx.no_event();
+        put(tx, full);
+        put(tx, builder.partials());
+        tx.run(kPutCheckpoint, row.size, row.root, row.note, row.time);
+      }));
+      state_->builder = std::move(builder);
+      return row;
+    }
+    // Full tiles are final: should the checkpoint never come, the next run writes the same.
+    STINT_TRY(store.write_sync([&](Tx& tx) {
+      tx.no_event();
+      put(tx, full);
+    }));
+  }
+}
+
+Result<std::optional<CheckpointRow>> latest_checkpoint(Store& store) {
+  return store.read([](Reader& r) { return unwrap(r.one<FoundCheckpoint>(kLatest)); });
+}
+
+Result<std::optional<CheckpointRow>> checkpoint_at(Store& store, Seq size) {
+  return store.read([&](Reader& r) { return unwrap(r.one<FoundCheckpoint>(kAt, size)); });
+}
+
+Result<std::optional<std::string>> tile(Store& store, std::uint8_t level, std::uint64_t index,
+                                        std::uint16_t width) {
+  return store.read([&](Reader& r) -> std::optional<std::string> {
+    auto data = r.one<std::string>(kTile, level, index);
+    if (!data || data->size() < width * kHashSize) return std::nullopt;
+    data->resize(width * kHashSize);
+    return data;
+  });
+}
+
+Result<std::vector<Hash>> leaf_hashes(Store& store, Seq from, std::size_t count) {
+  return store.read([&](Reader& r) { return r.rows<Hash>(kLeaves, from, count); });
+}
+
+}  // namespace stint::store

@@ -1,0 +1,287 @@
+#include "writer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "stint/base/log.h"
+
+namespace stint::store {
+namespace {
+
+constexpr Sql kBegin = "BEGIN IMMEDIATE";
+constexpr Sql kCommit = "COMMIT";
+constexpr Sql kSavepoint = "SAVEPOINT command";
+constexpr Sql kRelease = "RELEASE command";
+constexpr Sql kUndo = "ROLLBACK TO command";
+constexpr Sql kLogSize = "SELECT coalesce(max(seq) + 1, 0) FROM event";
+constexpr Sql kProbe =
+    "INSERT INTO meta (key, value) VALUES ('probe', $1) "
+    "ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+
+// How often an unwritable store tries by itself whether it can write again.
+constexpr std::chrono::milliseconds kProbeEvery{500};
+
+Status step(Connection& connection, Sql sql) {
+  Statement* statement = STINT_TRY(connection.prepare(sql));
+  const int code = sqlite3_step(statement->handle);
+  statement->reset();
+  if (code != SQLITE_DONE && code != SQLITE_ROW) return fail(connection.error(code));
+  return {};
+}
+
+}  // namespace
+
+Writer::Writer(Options options, const Clock& clock, std::unique_ptr<Connection> connection,
+               Seq size, std::function<void(int)> wal_pages)
+    : options_(std::move(options)), clock_(clock), wal_pages_(std::move(wal_pages)), size_(size) {
+  adopt(std::move(connection));
+}
+
+void Writer::adopt(std::unique_ptr<Connection> connection) {
+  connection_ = std::move(connection);
+  connection_->watch_writes();
+  sqlite3_wal_hook(
+      connection_->db(),
+      [](void* self, sqlite3*, const char*, int pages) {
+        static_cast<Writer*>(self)->wal_pages_(pages);
+        return SQLITE_OK;
+      },
+      this);
+}
+
+void Writer::start() {
+  thread_ = std::thread([this] { loop(); });
+}
+
+void Writer::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  const std::lock_guard lock(stop_mutex_);
+  if (thread_.joinable()) thread_.join();
+}
+
+Status Writer::enqueue(std::unique_ptr<detail::Command>& command, bool deferred) {
+  bool notify = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return fail(Errc::kUnavailable, "store is stopping");
+    if (queue_.size() >= options_.max_queue) return fail(Errc::kUnavailable, "store queue is full");
+    if (deferred) {
+      if (!health_.writable) return fail(*health_.last_error);
+      const std::size_t waiting = queue_.size() - urgent_;
+      if (waiting >= options_.max_deferred) return fail(Errc::kUnavailable, "store queue is full");
+      // The first starts the writer's timer; a full batch need not wait for it.
+      notify = queue_.empty() || waiting + 1 == options_.max_batch;
+    } else {
+      notify = urgent_ == 0;
+      ++urgent_;
+    }
+    queue_.push_back({std::move(command), deferred, std::nullopt});
+  }
+  if (notify) wake_.notify_one();
+  return {};
+}
+
+void Writer::observe(Store::Observer observer) {
+  auto shared = std::make_shared<const Store::Observer>(std::move(observer));
+  const std::lock_guard lock(mutex_);
+  observers_.push_back(std::move(shared));
+}
+
+Health Writer::health() const {
+  const std::lock_guard lock(mutex_);
+  Health health = health_;
+  health.queued = queue_.size();
+  return health;
+}
+
+void Writer::loop() {
+  Batch batch;
+  while (take(batch)) {
+    while (!batch.empty()) commit(batch);
+  }
+}
+
+bool Writer::take(Batch& batch) {
+  std::unique_lock lock(mutex_);
+  const auto urgent = [this] { return urgent_ > 0 || stopping_; };
+  while (queue_.empty() && !stopping_) {
+    if (health_.writable) {
+      wake_.wait(lock, [this] { return !queue_.empty() || stopping_; });
+    } else if (!wake_.wait_for(lock, kProbeEvery,
+                               [this] { return !queue_.empty() || stopping_; })) {
+      lock.unlock();
+      std::optional<Error> error;
+      {
+        const std::lock_guard gate(gate_);
+        error = probe();
+      }
+      set_health(error);
+      lock.lock();
+    }
+  }
+  if (!urgent()) {
+    wake_.wait_for(lock, options_.deferred_flush,
+                   [&] { return urgent() || queue_.size() >= options_.max_batch; });
+  }
+  if (queue_.empty()) return false;
+  const std::size_t count = std::min(queue_.size(), options_.max_batch);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!queue_.front().deferred) --urgent_;
+    batch.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  return true;
+}
+
+// Commits a prefix of the batch and takes it off: fewer than all when the time is up.
+void Writer::commit(Batch& batch) {
+  std::size_t taken = 0;
+  std::optional<Error> error;
+  {
+    const std::lock_guard gate(gate_);
+    error = commit_under_gate(batch, taken);
+  }
+  if (error) taken = batch.size();  // none of it is kept, and the rest would meet the same disk
+
+  std::vector<std::shared_ptr<const Store::Observer>> observers;
+  {
+    const std::lock_guard lock(mutex_);
+    observers = observers_;
+    if (error) {
+      ++health_.failures;
+    } else {
+      ++health_.commits;
+      health_.commands += taken;
+    }
+  }
+  set_health(error);
+  if (!error && !events_.empty()) {
+    for (const auto& observer : observers) (*observer)(events_);
+  }
+  events_.clear();
+  for (std::size_t i = 0; i < taken; ++i) {
+    Item item = std::move(batch.front());
+    batch.pop_front();
+    item.command->done(error ? error : item.error);
+  }
+}
+
+std::optional<Error> Writer::commit_under_gate(Batch& batch, std::size_t& taken) {
+  if (connection_ == nullptr || !health().writable) {
+    if (auto error = probe()) return error;
+  }
+  connection_->clear_broken();
+  events_.clear();
+  if (const Status begun = step(*connection_, kBegin); !begun) return give_up(begun.error());
+  const MonoTime until = clock_.mono() + options_.batch_time;
+  for (Item& item : batch) {
+    run(item);
+    ++taken;
+    // A full disk or a failing one: SQLite may have rolled everything back already.
+    if (connection_->broken() || !connection_->in_transaction()) {
+      return give_up(item.error.value_or(Error{Errc::kInternal, "transaction was lost"}));
+    }
+    if (taken % 16 == 0 && clock_.mono() >= until) break;
+  }
+  return end_transaction();
+}
+
+// Runs one command in its savepoint; item.error says why it was undone.
+void Writer::run(Item& item) {
+  if (const Status s = step(*connection_, kSavepoint); !s) {
+    item.error = s.error();
+    return;
+  }
+  const std::size_t before = events_.size();
+  {
+    Tx tx(*connection_, size() + before, events_);
+    try {
+      const Status status = item.command->run(tx);
+      item.error = tx.verdict();
+      if (!item.error && !status) item.error = status.error();
+    } catch (...) {
+      item.error = Error{Errc::kInternal, "command threw"};
+    }
+  }
+  if (item.error) {
+    events_.erase(events_.begin() + static_cast<std::ptrdiff_t>(before), events_.end());
+    if (!connection_->in_transaction()) return;
+    if (const Status s = step(*connection_, kUndo); !s) {
+      // The others' changes cannot be told from this one's any more: lose them all, loudly.
+      (void)step(*connection_, "ROLLBACK");
+      item.error = s.error();
+      return;
+    }
+  }
+  if (const Status s = step(*connection_, kRelease); !s) {
+    (void)step(*connection_, "ROLLBACK");
+    item.error = s.error();
+  }
+}
+
+std::optional<Error> Writer::end_transaction() {
+  if (const Status committed = step(*connection_, kCommit); !committed) {
+    return give_up(committed.error());
+  }
+  size_.store(size() + events_.size(), std::memory_order_release);
+  return std::nullopt;
+}
+
+// The batch failed: roll back, and keep the connection only when the log stands where it stood.
+std::optional<Error> Writer::give_up(Error error) {
+  events_.clear();
+  if (connection_ != nullptr && connection_->in_transaction()) {
+    (void)step(*connection_, "ROLLBACK");
+  }
+  connection_ = nullptr;  // its caches and locks are suspect: probe() opens another
+  log::error("store cannot commit", {{"why", error.reason}});
+  return error;
+}
+
+std::optional<Error> Writer::reopen() {
+  auto opened = Connection::open(options_.path, options_.vfs, Connection::Use::kWrite);
+  if (!opened) return opened.error();
+  Reader reader(**opened);
+  const auto size = reader.one<Seq>(kLogSize);
+  if (reader.error()) return reader.error();
+  // A commit that was reported as failed and yet stands would be an event that no observer saw.
+  // Nothing can be decided on views that missed it: deny until a restart builds them anew.
+  if (size != size_.load()) return Error{Errc::kInternal, "log moved under a failed commit"};
+  adopt(*std::move(opened));
+  return std::nullopt;
+}
+
+// A whole durable transaction of its own: begin, change, commit, fsync.
+std::optional<Error> Writer::probe() {
+  if (connection_ == nullptr) {
+    if (auto error = reopen()) return error;
+  }
+  connection_->clear_broken();
+  if (const Status s = step(*connection_, kBegin); !s) return give_up(s.error());
+  {
+    std::vector<StoredEvent> none;
+    Tx tx(*connection_, size(), none);
+    tx.run(kProbe, Blob{"1"});
+    if (tx.error()) return give_up(*tx.error());
+  }
+  if (const Status s = step(*connection_, kCommit); !s) return give_up(s.error());
+  return std::nullopt;
+}
+
+void Writer::set_health(std::optional<Error> error) {
+  bool recovered = false;
+  {
+    const std::lock_guard lock(mutex_);
+    recovered = !health_.writable && !error;
+    health_.writable = !error;
+    if (error) health_.last_error = error;
+  }
+  if (recovered) log::info("store can commit again");
+}
+
+}  // namespace stint::store
