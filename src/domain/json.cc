@@ -174,6 +174,13 @@ Result<Grant> grant_from_json(const json::Value& value) {
   return g;
 }
 
+Result<std::vector<Grant>> decode_grants(std::string_view array) {
+  if (array.empty()) return std::vector<Grant>();
+  const auto value = STINT_TRY(json::parse(array, kStored));
+  if (!value.is_array()) return fail(Errc::kMalformed, "grants are an array");
+  return grants_from(value.get_array());
+}
+
 json::Object to_json(const Call& call) {
   return {{"task", call.task.str()},
           {"upstream", call.upstream},

@@ -138,12 +138,16 @@ Result<Task> delegate(const Task& parent, OpenOrder order, const TaskLimits& lim
 }
 
 Status live(const Task& task, WallTime now) {
+  return live(task, {task.last_used, task.last_present}, now);
+}
+
+Status live(const Task& task, const Activity& activity, WallTime now) {
   switch (task.state) {
     case State::kClosed: return fail(Errc::kTaskClosed, "the task is closed");
     case State::kPaused: return fail(Errc::kTaskPaused, "the task is paused");
     case State::kActive: break;
   }
-  const Due d = due(task, now);
+  const Due d = due(task, activity, now);
   if (d.close == How::kExpired) return fail(Errc::kExpired, "the task is past its deadline");
   if (d.close) return fail(Errc::kExpired, "the task is past its idle limit");
   if (d.pause) return fail(Errc::kTaskPaused, "the human's presence is gone");
@@ -196,12 +200,17 @@ Result<TokenLife> token_life(const Task& task, seconds ttl, WallTime now) {
 }
 
 Due due(const Task& task, WallTime now) {
+  return due(task, {task.last_used, task.last_present}, now);
+}
+
+Due due(const Task& task, const Activity& activity, WallTime now) {
   if (task.state == State::kClosed) return {};
   if (now >= task.deadline) return {.close = How::kExpired};
   if (task.state == State::kPaused) return {};
-  if (task.idle_limit > seconds(0) && now - task.last_used >= task.idle_limit)
+  if (task.idle_limit > seconds(0) && now - std::max(task.last_used, activity.used) >= task.idle_limit)
     return {.close = How::kIdle};
-  if (task.attended && now - task.last_present >= task.presence_limit)
+  if (task.attended &&
+      now - std::max(task.last_present, activity.present) >= task.presence_limit)
     return {.pause = Why::kSupervision};
   return {};
 }

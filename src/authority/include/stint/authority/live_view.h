@@ -41,8 +41,9 @@ class LiveTask {
   WallTime last_used() const;
   WallTime last_present() const;
 
-  // Takes one request from the budget, if one is left; what is taken is never given back.
-  bool reserve_request();
+  // What a task without a budget has used, for its receipt. With a budget the commits count: a
+  // budget must not be forgotten by a crash.
+  void count_request();
   void add_bytes_out(std::int64_t n);
   domain::Spend spend() const;
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "stint/audit/event.h"
 #include "stint/base/clock.h"
 #include "stint/base/id.h"
 #include "stint/base/secret.h"
@@ -105,6 +106,8 @@ struct Closed {
 struct CallRequest {
   TaskId task;
   TokenId token;
+  // What the token itself carries: it may be narrower than the task. Shared with the token's cache.
+  std::shared_ptr<const std::vector<domain::Grant>> token_grants;
   domain::Call call;
   std::map<std::string, std::string> arguments;  // for policies
   std::string words;                             // for the approver
@@ -138,7 +141,7 @@ struct Verdict {
 // What became of a permitted call.
 struct CallOutcome {
   unsigned status = 0;  // the upstream's; 0: no answer
-  std::string_view result;  // literal: "ok", "upstream-unreachable", "cut", "client-gone", …
+  audit::Ending ending = audit::Ending::kCompleted;
   std::int64_t bytes_in = 0, bytes_out = 0;
   std::chrono::microseconds duration{0};
 };

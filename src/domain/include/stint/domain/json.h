@@ -16,6 +16,8 @@ namespace stint::domain {
 boost::json::object to_json(const Grant& grant);  // {"type":"stint_grant",…}, RFC 9396
 boost::json::array to_json(std::span<const Grant> grants);
 Result<Grant> grant_from_json(const boost::json::value& value);
+// A JSON array of grants as text: the claim `authorization_details`. "" is none.
+Result<std::vector<Grant>> decode_grants(std::string_view array);
 
 boost::json::object to_json(const Call& call);
 

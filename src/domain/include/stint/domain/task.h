@@ -145,6 +145,13 @@ struct TokenLife {
 };
 Result<TokenLife> token_life(const Task& task, std::chrono::seconds ttl, WallTime now);
 
+// When the task was last used and its human last seen: kept apart from the task where they change
+// with every request. The later of the two records counts.
+struct Activity {
+  WallTime used, present;
+};
+Status live(const Task& task, const Activity& activity, WallTime now);
+
 // What time has done to the task, if anything: past the deadline -> expired, idle -> idle, human
 // away from an attended task -> pause.
 struct Due {
@@ -152,6 +159,7 @@ struct Due {
   std::optional<Why> pause;
 };
 Due due(const Task& task, WallTime now);
+Due due(const Task& task, const Activity& activity, WallTime now);
 
 // What is left of a budget; absent: unlimited. Never negative.
 Budget left(const Budget& budget, const Spend& spend);

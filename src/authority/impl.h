@@ -1,0 +1,157 @@
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "stint/audit/event.h"
+#include "stint/authority/authority.h"
+#include "stint/rt/callback.h"
+#include "stint/rt/event.h"
+#include "stint/store/store.h"
+
+namespace stint::authority {
+
+// What a command changed, for this node's view. Applied on the writer thread, after the commit and
+// before the command is acknowledged.
+struct Changes {
+  std::vector<std::shared_ptr<const domain::Task>> tasks;
+  std::vector<std::pair<TaskId, TokenId>> revoked;
+  std::vector<ApprovalId> settled;
+  std::shared_ptr<const Directory> directory;
+};
+
+audit::Actor to_audit(const Actor& actor);
+
+// A decision's id begins with its time, so that its event is found in the log, which is ordered by
+// time, without an index to pay for on every call.
+DecisionId make_decision_id(WallTime now, Entropy& entropy);
+WallTime time_of(DecisionId id);
+
+// Appends an event to the transaction; an event that cannot be encoded fails the transaction.
+void append(store::Tx& tx, WallTime now, const audit::AnyEvent& event);
+
+class Authority::Impl {
+ public:
+  Impl(Parts parts_in, Settings settings_in)
+      : parts(parts_in), settings(std::move(settings_in)), view(settings.feed_max_age) {}
+
+  Parts parts;
+  const Settings settings;
+  LiveView view;
+
+  WallTime now() const { return parts.clock.wall(); }
+  std::shared_ptr<const Directory> directory() const {
+    return directory_.load(std::memory_order_acquire);
+  }
+  void set_directory(std::shared_ptr<const Directory> d) {
+    directory_.store(std::move(d), std::memory_order_release);
+  }
+
+  // Runs f(Tx&, Changes&) as one command and awaits its commit.
+  template <class F>
+  auto commit(F f) {
+    using T = typename store::detail::Unwrap<std::invoke_result_t<F&, store::Tx&, Changes&>>::type;
+    return rt::from_callback<T>([this, f = std::move(f)](rt::Completion<T> done) mutable {
+      submit<T>(std::move(f), std::move(done));
+    });
+  }
+  // The same from the reaper's thread: waits.
+  template <class F>
+  auto commit_sync(F f) {
+    using T = typename store::detail::Unwrap<std::invoke_result_t<F&, store::Tx&, Changes&>>::type;
+    std::promise<Result<T>> promise;
+    auto future = promise.get_future();
+    submit<T>(std::move(f), [&](Result<T> r) { promise.set_value(std::move(r)); });
+    return future.get();
+  }
+
+  void apply(const Changes& changes);
+  std::shared_ptr<rt::SharedEvent> answer_event(ApprovalId id);
+
+  // --- rows (rows.cc) ---
+  static Result<domain::Task> load_task(store::Reader& reader, TaskId id);
+  static void insert_task(store::Tx& tx, const domain::Task& task);
+  static void update_task(store::Tx& tx, const domain::Task& task);
+  static void insert_approval(store::Tx& tx, const domain::Approval& approval);
+  static void update_approval(store::Tx& tx, const domain::Approval& approval);
+  static Status spend_once(store::Tx& tx, const std::vector<SingleUse>& uses);
+
+  // --- close.cc ---
+  // Closes the task and every descendant that is open, inside the caller's transaction.
+  Result<Closed> close_subtree(store::Tx& tx, Changes& changes, TaskId root, domain::How how,
+                               const Actor& actor, WallTime at);
+
+  // --- open.cc, mint.cc ---
+  struct Draft {  // a token that is signed and checked but not recorded: it has not left this process
+    Minted minted;
+    audit::TokenMinted event;
+  };
+  // Errors: kNotFound "unknown audience", kDenied when no grant is for it.
+  Result<Draft> draft_token(const domain::Task& task, const std::string& audience,
+                            const std::vector<domain::Grant>& narrow, audit::MintedBy by,
+                            WallTime at);
+  void record_token(store::Tx& tx, const Draft& draft, WallTime at);
+  std::vector<std::string> actors(const domain::Task& task) const;
+  Status agent_may_work(const Directory& dir, const std::string& agent) const;
+  rt::Co<Result<Opened>> open_with(domain::Task task, OpenRequest request,
+                                   std::optional<TaskId> parent, policy::Operation operation);
+
+  // --- facts.cc ---
+  policy::Facts task_facts(const Directory& dir, const domain::Task& task,
+                           policy::Operation operation, const RequestContext& request,
+                           WallTime at) const;
+  policy::Facts call_facts(const Directory& dir, const domain::Task& task, const CallRequest& r,
+                           WallTime at) const;
+
+  // --- decide.cc ---
+  rt::Co<Result<Verdict>> ask(CallRequest r, std::shared_ptr<const Directory> dir,
+                              policy::Facts facts, policy::Decision decision, DecisionId id,
+                              WallTime at);
+  Result<Verdict> ask_in(store::Tx& tx, Changes& changes, const CallRequest& r,
+                         const Directory& dir, const policy::Facts& facts,
+                         const policy::Decision& decision, DecisionId id, WallTime at);
+  // Writes the decision, and for a permit the release of its credential and what it takes from
+  // budgets.
+  Status record(store::Tx& tx, Changes& changes, const CallRequest& r, const Directory& dir,
+                const policy::Facts& facts, const policy::Decision& decision, DecisionId id,
+                std::optional<ApprovalId> approval, WallTime at);
+  bool budgeted(const domain::Task& task) const;
+
+  // --- signals ---
+  bool first_in_a_while(const Signal& signal, WallTime at);
+
+  // --- tokens, for verify_any_audience; replaced when keys change ---
+  std::shared_ptr<const jose::AccessTokenVerifier> verifier;
+
+  std::mutex publisher_mutex;
+  std::optional<store::LogPublisher> publisher;
+
+ private:
+  template <class T, class F, class Done>
+  void submit(F f, Done done) {
+    auto changes = std::make_shared<Changes>();
+    parts.store.submit(
+        [changes, f = std::move(f)](store::Tx& tx) mutable -> Result<T> {
+          *changes = Changes();
+          return f(tx, *changes);
+        },
+        [this, changes, done = std::move(done)](Result<T> r) mutable {
+          if (r) apply(*changes);
+          done(std::move(r));
+        });
+  }
+
+  std::atomic<std::shared_ptr<const Directory>> directory_;
+  std::mutex answers_mutex_;
+  std::unordered_map<ApprovalId, std::weak_ptr<rt::SharedEvent>> answers_;
+  std::mutex signals_mutex_;
+  std::map<std::string, WallTime, std::less<>> signals_;
+};
+
+}  // namespace stint::authority

@@ -1,0 +1,153 @@
+#include "stint/authority/live_view.h"
+
+#include <algorithm>
+
+namespace stint::authority {
+namespace {
+
+std::int64_t ms(WallTime t) { return unix_millis(t); }
+
+void raise_to(std::atomic<std::int64_t>& at_least, std::int64_t value) {
+  std::int64_t seen = at_least.load(std::memory_order_relaxed);
+  while (seen < value && !at_least.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
+  }
+}
+
+}  // namespace
+
+LiveTask::LiveTask(std::shared_ptr<const domain::Task> task)
+    : task_(std::move(task)),
+      last_used_ms_(ms(task_->last_used)),
+      last_present_ms_(ms(task_->last_present)),
+      requests_(task_->spend.requests),
+      bytes_out_(task_->spend.bytes_out) {}
+
+std::shared_ptr<const domain::Task> LiveTask::task() const {
+  const std::lock_guard lock(mutex_);
+  return task_;
+}
+
+Status LiveTask::live(WallTime now) const {
+  return domain::live(*task(), {last_used(), last_present()}, now);
+}
+
+Status LiveTask::live(TokenId token, WallTime now) const {
+  STINT_TRY(live(now));
+  const std::lock_guard lock(mutex_);
+  if (std::ranges::find(revoked_, token) != revoked_.end())
+    return fail(Errc::kRevoked, "the token is revoked");
+  return {};
+}
+
+rt::CancelToken LiveTask::cancelled() const {
+  const std::lock_guard lock(mutex_);
+  return cancel_.token();
+}
+
+void LiveTask::touch(WallTime now) { raise_to(last_used_ms_, ms(now)); }
+void LiveTask::present(WallTime now) { raise_to(last_present_ms_, ms(now)); }
+WallTime LiveTask::last_used() const {
+  return from_unix_millis(last_used_ms_.load(std::memory_order_relaxed));
+}
+WallTime LiveTask::last_present() const {
+  return from_unix_millis(last_present_ms_.load(std::memory_order_relaxed));
+}
+
+void LiveTask::count_request() { requests_.fetch_add(1, std::memory_order_relaxed); }
+void LiveTask::add_bytes_out(std::int64_t n) { bytes_out_.fetch_add(n, std::memory_order_relaxed); }
+
+domain::Spend LiveTask::spend() const {
+  return {.requests = requests_.load(std::memory_order_relaxed),
+          .bytes_out = bytes_out_.load(std::memory_order_relaxed)};
+}
+
+void LiveTask::update(std::shared_ptr<const domain::Task> task) {
+  const bool stops = task->state != domain::State::kActive;
+  rt::CancelSource fired;
+  {
+    const std::lock_guard lock(mutex_);
+    // Commits arrive in order, but a reload may race one: never go back.
+    if (task->version < task_->version) return;
+    const bool resumes =
+        task_->state != domain::State::kActive && task->state == domain::State::kActive;
+    raise_to(last_used_ms_, ms(task->last_used));
+    raise_to(last_present_ms_, ms(task->last_present));
+    if (task->budget.requests || task->budget.bytes_out) {  // counted by the commits themselves
+      requests_.store(task->spend.requests, std::memory_order_relaxed);
+      bytes_out_.store(task->spend.bytes_out, std::memory_order_relaxed);
+    }
+    task_ = std::move(task);
+    fired = cancel_;
+    if (resumes) cancel_ = rt::CancelSource();
+  }
+  if (stops) fired.cancel();
+}
+
+void LiveTask::revoke(TokenId token) {
+  const std::lock_guard lock(mutex_);
+  if (std::ranges::find(revoked_, token) == revoked_.end()) revoked_.push_back(token);
+}
+
+LiveView::LiveView(std::chrono::milliseconds max_age) : max_age_(max_age) {}
+
+Result<std::shared_ptr<LiveTask>> LiveView::find(TaskId id, MonoTime now) const {
+  if (age(now) > max_age_) return fail(Errc::kStale, "the view of live tasks is stale");
+  const Shard& s = shard(id);
+  const std::shared_lock lock(s.mutex);
+  const auto at = s.tasks.find(id);
+  if (at == s.tasks.end()) return fail(Errc::kTaskClosed, "the task is closed");
+  return at->second;
+}
+
+std::size_t LiveView::size() const { return size_.load(std::memory_order_relaxed); }
+
+std::chrono::milliseconds LiveView::age(MonoTime now) const {
+  const MonoTime confirmed{MonoTime::duration(confirmed_.load(std::memory_order_acquire))};
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now - confirmed);
+}
+
+std::vector<std::shared_ptr<LiveTask>> LiveView::all() const {
+  std::vector<std::shared_ptr<LiveTask>> out;
+  out.reserve(size());
+  for (const Shard& s : shards_) {
+    const std::shared_lock lock(s.mutex);
+    for (const auto& [id, task] : s.tasks) out.push_back(task);
+  }
+  return out;
+}
+
+void LiveView::put(std::shared_ptr<const domain::Task> task) {
+  Shard& s = shard(task->id);
+  std::shared_ptr<LiveTask> live;
+  {
+    const std::unique_lock lock(s.mutex);
+    const auto at = s.tasks.find(task->id);
+    if (at != s.tasks.end()) {
+      live = at->second;
+      if (task->state == domain::State::kClosed) {
+        s.tasks.erase(at);
+        size_.fetch_sub(1, std::memory_order_relaxed);
+      }
+    } else if (task->state != domain::State::kClosed) {
+      s.tasks.emplace(task->id, std::make_shared<LiveTask>(std::move(task)));
+      size_.fetch_add(1, std::memory_order_relaxed);
+      return;
+    } else {
+      return;
+    }
+  }
+  // Outside the shard's lock: it wakes those who wait on the task.
+  live->update(std::move(task));
+}
+
+void LiveView::revoke(TaskId task, TokenId token) {
+  Shard& s = shard(task);
+  const std::shared_lock lock(s.mutex);
+  if (const auto at = s.tasks.find(task); at != s.tasks.end()) at->second->revoke(token);
+}
+
+void LiveView::confirm(MonoTime now) {
+  confirmed_.store(now.time_since_epoch().count(), std::memory_order_release);
+}
+
+}  // namespace stint::authority

@@ -1,0 +1,143 @@
+#include <algorithm>
+
+#include "impl.h"
+#include "stint/codec/secret_text.h"
+#include "stint/crypto/digest.h"
+#include "stint/domain/json.h"
+
+namespace stint::authority {
+namespace {
+
+// A reference that some grant holds exclusively is bound to one open task at a time (rule 6).
+Status reference_is_free(store::Tx& tx, const domain::Task& task) {
+  if (task.reference.empty()) return {};
+  const auto exclusive = [](const domain::Task& t) {
+    return std::ranges::any_of(t.grants, &domain::Grant::exclusive);
+  };
+  for (const auto& body : tx.rows<std::string>(
+           "SELECT body FROM task WHERE reference = $1 AND state <> 'closed' LIMIT 1000",
+           task.reference)) {
+    const auto other = STINT_TRY(domain::decode_task(body));
+    if (task.parent && (other.id == *task.parent)) continue;  // a child works on its parent's ticket
+    if (exclusive(task) || exclusive(other))
+      return fail(Errc::kConflict, "the reference is bound to another open task");
+  }
+  return {};
+}
+
+Status permitted(const policy::Decision& decision) {
+  if (decision.error) return fail(Errc::kDenied, "the policies could not decide");
+  switch (decision.outcome) {
+    case policy::Outcome::kPermit: return {};
+    case policy::Outcome::kDeny: return fail(Errc::kDenied, "policy does not permit this task");
+    case policy::Outcome::kAsk:
+      return fail(Errc::kDenied, "policy asks a person, and opening cannot wait for one");
+  }
+  __builtin_trap();
+}
+
+}  // namespace
+
+Status Authority::Impl::agent_may_work(const Directory& dir, const std::string& agent) const {
+  const auto* entry = dir.agent(agent);
+  if (entry == nullptr) return fail(Errc::kDenied, "the agent is not registered");
+  switch (entry->agent.status) {
+    case resource::AgentStatus::kActive: return {};
+    case resource::AgentStatus::kSuspended: return fail(Errc::kDenied, "the agent is suspended");
+    case resource::AgentStatus::kRetired: return fail(Errc::kDenied, "the agent is retired");
+  }
+  __builtin_trap();
+}
+
+rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest request,
+                                                  std::optional<TaskId> parent,
+                                                  policy::Operation operation) {
+  const WallTime at = now();
+  const auto dir = directory();
+  STINT_CO_TRY(agent_may_work(*dir, task.agent));
+  if (task.human) {
+    const auto* human = dir->human(*task.human);
+    if (human == nullptr || !human->active)
+      co_return fail(Errc::kDenied, "the human is not active here");
+  }
+  for (const auto& grant : task.grants)
+    if (dir->upstream(grant.upstream) == nullptr)
+      co_return fail(Errc::kDenied, "a grant names an upstream that is not registered");
+
+  policy::Facts facts = task_facts(*dir, task, operation, request.request, at);
+  if (facts.human)
+    facts.human->groups.insert(facts.human->groups.end(), request.groups.begin(),
+                               request.groups.end());
+  STINT_CO_TRY(permitted(dir->policies().decide(facts)));
+
+  std::optional<Draft> draft;
+  if (request.audience)
+    draft = STINT_CO_TRY(draft_token(
+        task, *request.audience, {},
+        parent ? audit::MintedBy::kDelegation : audit::MintedBy::kOpening, at));
+
+  const HandleId handle_id = HandleId::random(parts.entropy);
+  std::string handle_text = codec::make_secret_text("handle", parts.entropy);
+  const crypto::Digest handle_hash = crypto::sha256(handle_text);
+  Secret handle(std::move(handle_text));
+
+  auto done = co_await commit([this, task, parent, draft, handle_id, handle_hash, at,
+                               spend = std::move(request.spend), actor = request.actor](
+                                  store::Tx& tx, Changes& changes) -> Result<bool> {
+    STINT_TRY(spend_once(tx, spend));
+    if (parent) {
+      // The parent as it is now, its row held: a close that came between is seen here (rule 3).
+      tx.lock(*parent);
+      const auto above = STINT_TRY(load_task(tx, *parent));
+      STINT_TRY(domain::live(above, at));
+    }
+    STINT_TRY(reference_is_free(tx, task));
+    insert_task(tx, task);
+    append(tx, at, audit::task_opened(task, to_audit(actor)));
+    if (parent)
+      append(tx, at,
+             audit::TaskDelegated{.task = *parent, .child = task.id, .agent = task.agent});
+    tx.run(
+        "INSERT INTO handle (id, hash, task, jkt, state, created) VALUES ($1, $2, $3, $4, 'live', $5)",
+        handle_id, handle_hash, task.id, task.binding.thumbprint, at);
+    append(tx, at,
+           audit::HandleIssued{
+               .task = task.id, .handle = handle_id, .thumbprint = task.binding.thumbprint});
+    if (draft) record_token(tx, *draft, at);
+    changes.tasks.push_back(std::make_shared<const domain::Task>(task));
+    return true;
+  });
+  if (!done) co_return fail(done.error());
+  co_return Opened{.task = std::move(task),
+                   .handle_id = handle_id,
+                   .handle = std::move(handle),
+                   .token = draft ? std::optional(std::move(draft->minted)) : std::nullopt};
+}
+
+rt::Co<Result<Opened>> Authority::open_task(OpenRequest request) {
+  Impl* impl = impl_.get();
+  auto task = domain::open(request.order, impl->settings.limits,
+                           TaskId::random(impl->parts.entropy), impl->now());
+  if (!task) co_return fail(task.error());
+  co_return co_await impl->open_with(*std::move(task), std::move(request), std::nullopt,
+                                     policy::Operation::kOpen);
+}
+
+rt::Co<Result<Opened>> Authority::delegate(DelegateRequest request) {
+  Impl* impl = impl_.get();
+  const WallTime now = impl->now();
+  const auto parent = impl->view.find(request.parent, impl->parts.clock.mono());
+  if (!parent) co_return fail(parent.error());
+  STINT_CO_TRY((*parent)->live(request.parent_token, now));
+  auto above = *(*parent)->task();
+  above.last_used = (*parent)->last_used();
+  above.last_present = (*parent)->last_present();
+  auto task = domain::delegate(above, request.child.order, impl->settings.limits,
+                               TaskId::random(impl->parts.entropy), now);
+  if (!task) co_return fail(task.error());
+  (*parent)->touch(now);
+  co_return co_await impl->open_with(*std::move(task), std::move(request.child), request.parent,
+                                     policy::Operation::kDelegate);
+}
+
+}  // namespace stint::authority

@@ -1,0 +1,63 @@
+#include "impl.h"
+#include "stint/crypto/digest.h"
+#include "stint/domain/json.h"
+
+namespace stint::authority {
+namespace {
+
+std::optional<std::string_view> text_or_null(std::string_view s) {
+  return s.empty() ? std::nullopt : std::optional(s);
+}
+
+}  // namespace
+
+Result<domain::Task> Authority::Impl::load_task(store::Reader& reader, TaskId id) {
+  const auto body = reader.one<std::string>("SELECT body FROM task WHERE id = $1", id);
+  if (reader.error()) return fail(*reader.error());
+  if (!body) return fail(Errc::kNotFound, "no such task");
+  return domain::decode_task(*body);
+}
+
+void Authority::Impl::insert_task(store::Tx& tx, const domain::Task& t) {
+  tx.run(
+      "INSERT INTO task (id, state, agent, human, reference, parent, depth, opened, deadline, "
+      "idle_seconds, last_used, version, body) "
+      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+      t.id, domain::text(t.state), t.agent, t.human, text_or_null(t.reference), t.parent, t.depth,
+      t.opened, t.deadline, t.idle_limit.count(), t.last_used, t.version, domain::encode(t));
+}
+
+void Authority::Impl::update_task(store::Tx& tx, const domain::Task& t) {
+  const auto why = t.why ? std::optional(domain::text(*t.why)) : std::nullopt;
+  const auto how = t.how ? std::optional(domain::text(*t.how)) : std::nullopt;
+  tx.run(
+      "UPDATE task SET state = $2, why = $3, how = $4, closed = $5, last_used = $6, version = $7, "
+      "body = $8 WHERE id = $1",
+      t.id, domain::text(t.state), why, how, t.closed, t.last_used, t.version, domain::encode(t));
+}
+
+void Authority::Impl::insert_approval(store::Tx& tx, const domain::Approval& a) {
+  tx.run(
+      "INSERT INTO approval (id, task, state, digest, created, expires, version, body) "
+      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+      a.id, a.call.task, domain::text(a.state), a.call_digest, a.requested, a.expires, a.version,
+      domain::encode(a));
+}
+
+void Authority::Impl::update_approval(store::Tx& tx, const domain::Approval& a) {
+  tx.run("UPDATE approval SET state = $2, version = $3, body = $4 WHERE id = $1", a.id,
+         domain::text(a.state), a.version, domain::encode(a));
+}
+
+Status Authority::Impl::spend_once(store::Tx& tx, const std::vector<SingleUse>& uses) {
+  for (const SingleUse& use : uses) {
+    const auto fresh = tx.run(
+        "INSERT INTO used_jti (scope, hash, exp) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        use.scope, crypto::sha256(use.key), use.expires);
+    if (tx.error()) return fail(*tx.error());
+    if (fresh == 0) return fail(Errc::kReplayed, "the assertion was used before");
+  }
+  return {};
+}
+
+}  // namespace stint::authority
