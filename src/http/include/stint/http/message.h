@@ -71,6 +71,7 @@ struct RequestHead {
 struct ResponseHead {
   unsigned status = 200;
   Headers headers;
+  Version version = Version::k11;
 };
 
 struct UnixCredentials {
