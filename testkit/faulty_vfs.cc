@@ -208,8 +208,10 @@ int file_control(sqlite3_file* f, int op, void* arg) {
   return as_file(f).real()->pMethods->xFileControl(as_file(f).real(), op, arg);
 }
 int sector_size(sqlite3_file*) { return kSector; }
-// No promise of order or atomicity: the least that a disk may give.
-int characteristics(sqlite3_file*) { return 0; }
+// As the default VFS: no promise of order or atomicity, but a write damages no byte beside it.
+// Without that SQLite pads a commit to the sector after its fsync, and a later fsync that fails may
+// then take acknowledged frames along.
+int characteristics(sqlite3_file*) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; }
 int shm_map(sqlite3_file* f, int page, int size, int extend, void volatile** out) {
   return as_file(f).real()->pMethods->xShmMap(as_file(f).real(), page, size, extend, out);
 }
@@ -340,6 +342,11 @@ void FaultyVfs::lose_power_into(const std::string& target, std::uint64_t seed) {
     std::ofstream(to, std::ios::binary | std::ios::trunc)
         .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   }
+}
+
+void FaultyVfs::forget() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->images.clear();
 }
 
 }  // namespace stint::testkit

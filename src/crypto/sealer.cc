@@ -64,6 +64,19 @@ Result<Secret> Sealer::open(std::string_view blob, std::string_view aad) const {
   return Secret(std::move(*plain));
 }
 
+Digest Sealer::fingerprint(const Secret& plain) const {
+  return fingerprint(plain.reveal(RevealKey{}));
+}
+
+Digest Sealer::fingerprint(std::string_view offered) const {
+  // A key of its own: the sealing key does nothing but AES-GCM.
+  auto key = hkdf_sha256({reinterpret_cast<const char*>(key_.data()), key_.size()}, "",
+                         "stint fingerprint v1", key_.size());
+  const Digest mark = hmac_sha256(*key, offered);
+  OPENSSL_cleanse(key->data(), key->size());
+  return mark;
+}
+
 Result<std::string> Sealer::seal_key(const PrivateKey& key, std::string_view aad,
                                      Entropy& entropy) const {
   return seal(key.to_pkcs8(), aad, entropy);

@@ -133,10 +133,10 @@ CREATE TABLE credential (
   name    TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
   state   TEXT NOT NULL CHECK (state IN ('live', 'retired')),
-  sealed  BLOB NOT NULL,
+  sealed  BLOB NOT NULL,             -- empty once retired
+  mark    BLOB NOT NULL,             -- keyed hash, to recognise the value where it should not be
   created INTEGER NOT NULL,
-  rotated INTEGER NOT NULL,
-  body    TEXT NOT NULL DEFAULT '{}'
+  rotated INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE policy (

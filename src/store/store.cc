@@ -216,9 +216,11 @@ class Store::Impl {
     const int code = sqlite3_wal_checkpoint_v2(checkpoint_->db(), nullptr,
                                                SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
     // Nothing is lost: the WAL holds all of it, and the next commit asks again.
-    if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) {
+    const bool failed = code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY;
+    if (failed && !checkpoint_failed_) {
       log::warning("checkpoint failed", {{"why", checkpoint_->error(code).reason}});
     }
+    checkpoint_failed_ = failed;
     return std::max(pages, 0);
   }
 
@@ -232,6 +234,7 @@ class Store::Impl {
   std::mutex checkpoint_mutex_;
   std::condition_variable checkpoint_wake_;
   bool due_ = false, stopping_ = false;
+  bool checkpoint_failed_ = false;  // the checkpoint thread's: said once
   std::atomic<int> wal_pages_{0};
   Writer writer_;
   std::mutex stop_mutex_;

@@ -239,7 +239,6 @@ std::optional<Error> Writer::give_up(Error error) {
     (void)step(*connection_, "ROLLBACK");
   }
   connection_ = nullptr;  // its caches and locks are suspect: probe() opens another
-  log::error("store cannot commit", {{"why", error.reason}});
   return error;
 }
 
@@ -274,14 +273,19 @@ std::optional<Error> Writer::probe() {
 }
 
 void Writer::set_health(std::optional<Error> error) {
-  bool recovered = false;
+  bool changed = false;
   {
     const std::lock_guard lock(mutex_);
-    recovered = !health_.writable && !error;
+    changed = health_.writable == error.has_value();
     health_.writable = !error;
     if (error) health_.last_error = error;
   }
-  if (recovered) log::info("store can commit again");
+  if (!changed) return;
+  if (error) {
+    log::error("store cannot commit", {{"code", error->code}, {"why", error->reason}});
+  } else {
+    log::info("store can commit again");
+  }
 }
 
 }  // namespace stint::store

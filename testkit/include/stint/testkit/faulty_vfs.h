@@ -41,6 +41,9 @@ class FaultyVfs {
   // (and `target`-wal). May be called inside at_call()'s function.
   void lose_power_into(const std::string& target, std::uint64_t seed);
 
+  // Forgets the files: call it between databases, when all are closed.
+  void forget();
+
   struct Impl;
 
  private:

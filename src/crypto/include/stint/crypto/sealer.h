@@ -9,6 +9,7 @@
 #include "stint/base/entropy.h"
 #include "stint/base/error.h"
 #include "stint/base/secret.h"
+#include "stint/crypto/digest.h"
 #include "stint/crypto/root_key.h"
 #include "stint/crypto/sign.h"
 
@@ -45,6 +46,11 @@ class Sealer {
   // A signing key, as PKCS#8 inside.
   Result<std::string> seal_key(const PrivateKey& key, std::string_view aad, Entropy& entropy) const;
   Result<PrivateKey> open_key(std::string_view blob, std::string_view aad, Alg alg) const;
+
+  // HMAC-SHA-256 under a key of this sealer: tells whether an offered text is a secret that was
+  // sealed, without opening any. Worth nothing to who does not have the root key.
+  Digest fingerprint(const Secret& plain) const;
+  Digest fingerprint(std::string_view offered) const;
 
   std::uint32_t root_id() const { return root_id_; }
 

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 
@@ -10,48 +13,78 @@
 #include "stint/base/entropy.h"
 #include "stint/base/error.h"
 #include "stint/base/secret.h"
+#include "stint/crypto/digest.h"
 #include "stint/crypto/root_key.h"
-
-namespace stint::store {
-class Store;
-class Tx;
-}
+#include "stint/crypto/sealer.h"
+#include "stint/store/store.h"
 
 namespace stint::vault {
 
-// Upstream credentials, sealed at rest (AES-256-GCM, bound to name and version). Keeps the sealed
-// blobs in memory, so that a release costs no read of the database; opens one only to hand it out.
+// Upstream credentials, sealed at rest with AES-256-GCM under the root key, each blob bound to its
+// name and version: a row moved to another name, or an old row put back as a new version, does not
+// open. Memory holds the sealed blobs; plaintext exists in what release() returns, for its life.
 //
-// Threads: any. put() is for the store's writer thread, inside a command.
+// Changes take two steps, so that they belong to the caller's transaction: seal() outside it, put()
+// or retire() inside, then installed() or removed() once it is committed.
+//
+// Threads:  any. put() and retire() on the store's writer thread only.
+// Blocking: open() on the database; the rest never.
+// Limits:   a value of crypto::Sealer::kMaxPlain bytes; an empty one is refused.
+// Errors:   kNotFound "credential has no value"; kWrongKey, kBadSignature (the blob does not open);
+//           kTooLarge; kMalformed "credential is empty".
 class Vault {
  public:
-  struct Opened {
-    Secret secret;
-    std::uint64_t version = 0;
-  };
-
+  // Opens every value once: a wrong root key is known at start-up, not at the first call.
   static Result<std::unique_ptr<Vault>> open(store::Store& store, const crypto::RootKey& root,
                                              Entropy& entropy);
-  virtual ~Vault() = default;
 
-  // Seals before the transaction; the result goes into put(). Limit: Sealer::kMaxPlain.
+  // A value on its way to the store. No secret is in it that the root key does not guard.
   struct Sealed {
     std::string name;
-    std::uint64_t version = 0;
+    std::uint64_t version;  // the one after the present
     std::string blob;
-    std::string mark;  // keyed digest of the value, for recognise()
+    crypto::Digest mark;
   };
-  virtual Result<Sealed> seal(std::string_view name, const Secret& value) = 0;
-  // Writes the row inside the caller's transaction (which appends the event), and after the commit
-  // installed() makes it the one that is released.
-  virtual void put(store::Tx& tx, const Sealed& sealed, WallTime now) = 0;
-  virtual void installed(const Sealed& sealed) = 0;
-  virtual void retire(store::Tx& tx, std::string_view name) = 0;
+  struct Opened {
+    std::uint64_t version;
+    Secret secret;
+  };
 
-  virtual std::optional<std::uint64_t> version(std::string_view name) const = 0;
-  virtual Result<Opened> release(std::string_view name) const = 0;  // kNotFound, Sealer's
-  // The name of the credential with this value, by keyed digest: for finding borrowed secrets.
-  virtual std::optional<std::string> recognise(std::string_view offered) const = 0;
+  Result<Sealed> seal(std::string_view name, const Secret& value);
+
+  // Fails the transaction with kConflict when another put of this or a later version came first.
+  void put(store::Tx& tx, const Sealed& sealed, WallTime now) const;
+  // The row stays, without its value, so that its version is never used again.
+  void retire(store::Tx& tx, std::string_view name) const;
+
+  void installed(const Sealed& sealed);
+  void removed(std::string_view name);
+
+  // Of the live value; nullopt when there is none.
+  std::optional<std::uint64_t> version(std::string_view name) const;
+  Result<Opened> release(std::string_view name) const;
+
+  // The credential whose live value this text is: an upstream's own secret offered to us. Constant
+  // cost in the number of credentials; says nothing about texts that are close.
+  std::optional<std::string> recognise(std::string_view offered) const;
+
+ private:
+  struct Entry {
+    std::uint64_t version = 0;
+    bool live = false;
+    std::string blob;
+    crypto::Digest mark{};
+  };
+  Vault(const crypto::RootKey& root, Entropy& entropy);
+  Status load(store::Store& store);
+  Result<Secret> unseal(const std::string& name, std::uint64_t version,
+                        std::string_view blob) const;
+
+  const crypto::Sealer sealer_;
+  Entropy& entropy_;
+  mutable std::shared_mutex mutex_;
+  std::map<std::string, Entry, std::less<>> entries_;
+  std::map<crypto::Digest, std::string> by_mark_;
 };
 
 }  // namespace stint::vault

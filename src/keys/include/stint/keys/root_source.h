@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "stint/base/entropy.h"
+#include "stint/base/error.h"
+#include "stint/crypto/root_key.h"
+#include "stint/store/store.h"
+
+// Where the root key comes from. A key file or credential holds 32 bytes, plain or as base64url
+// text (43 characters and at most one line feed).
+//
+// Threads: any. Blocking: on the file; from_passphrase ~0.2 s.
+namespace stint::keys {
+
+// A regular file that belongs to us (or to root) and that nobody else may read or write.
+// Errors: kMissing "root key file is missing"; kDenied "root key file may be read by others: chmod
+// 600", "root key file belongs to another user"; kWrongType "root key file is not a regular file";
+// kMalformed "root key file is not a key"; kIo.
+Result<crypto::RootKey> root_key_from_file(const std::string& path);
+
+// The same; when there is none, makes one of mode 0600, on the disk before it returns.
+Result<crypto::RootKey> root_key_from_file_or_create(const std::string& path, Entropy& entropy);
+
+// systemd's LoadCredential= or LoadCredentialEncrypted=: `directory` is $CREDENTIALS_DIRECTORY, the
+// credential's name is "stint-root-key". Errors: as above; kMissing also for an empty directory.
+Result<crypto::RootKey> root_key_from_credential(const std::string& directory);
+
+// Argon2id. The salt is made at the first use and kept in the store. A wrong passphrase shows when
+// the first sealed value is opened: kWrongKey. Errors: RootKey::from_passphrase's, the store's.
+Result<crypto::RootKey> root_key_from_passphrase(std::string&& passphrase, store::Store& store,
+                                                 Entropy& entropy);
+
+}  // namespace stint::keys
