@@ -56,16 +56,21 @@ const std::vector<std::string> kUpstreams{"u", "v"}, kActions{"a", "b"},
     kPatterns{"x", "x/y", "x/*", "x/y/*", "z"},
     kResources{"x", "x/y", "x/y/w", "x/q", "z", "z/k"};
 
+std::vector<std::string> some_of(const std::vector<std::string>& words, int least) {
+  std::vector<std::string> out;
+  const int n = *rc::gen::inRange(least, 4);
+  for (int i = 0; i < n; ++i) out.push_back(*rc::gen::elementOf(words));
+  return out;
+}
+
 rc::Gen<std::vector<Grant>> grants() {
   return rc::gen::exec([] {
     std::vector<Grant> out;
     const int n = *rc::gen::inRange(0, 4);
     for (int i = 0; i < n; ++i) {
       out.push_back({.upstream = *rc::gen::elementOf(kUpstreams),
-                     .actions = *rc::gen::nonEmpty(
-                         rc::gen::container<std::vector<std::string>>(rc::gen::elementOf(kActions))),
-                     .resources = *rc::gen::container<std::vector<std::string>>(
-                         rc::gen::elementOf(kPatterns))});
+                     .actions = some_of(kActions, 1),
+                     .resources = some_of(kPatterns, 0)});
     }
     return *normalise(std::move(out));
   });

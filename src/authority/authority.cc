@@ -1,0 +1,210 @@
+#include "stint/authority/authority.h"
+
+#include <charconv>
+
+#include "impl.h"
+#include "stint/base/log.h"
+#include "stint/domain/json.h"
+#include "stint/keys/key_ring.h"
+#include "stint/merkle/proof.h"
+#include "stint/merkle/tile.h"
+#include "stint/vault/vault.h"
+
+namespace stint::authority {
+namespace {
+
+template <class T>
+Status load_kind(store::Reader& reader, std::string_view kind, std::map<std::string, T>& out) {
+  using Row = std::tuple<std::string, std::string>;
+  for (const auto& [name, body] : reader.rows<Row>(
+           "SELECT name, body FROM entity WHERE kind = $1 AND state = 'live'", kind))
+    out.emplace(name, STINT_TRY(resource::decode<T>(body)));
+  return reader.error() ? Status(fail(*reader.error())) : Status();
+}
+
+Result<resource::Resources> load_resources(store::Reader& reader) {
+  resource::Resources r;
+  STINT_TRY(load_kind(reader, "human", r.humans));
+  STINT_TRY(load_kind(reader, "group", r.groups));
+  STINT_TRY(load_kind(reader, "agent", r.agents));
+  STINT_TRY(load_kind(reader, "upstream", r.upstreams));
+  STINT_TRY(load_kind(reader, "credential", r.credentials));
+  STINT_TRY(load_kind(reader, "issuer", r.issuers));
+  STINT_TRY(load_kind(reader, "policy", r.policies));
+  return r;
+}
+
+Result<std::uint64_t> load_version(store::Reader& reader) {
+  const auto text =
+      reader.one<std::string>("SELECT value FROM meta WHERE key = 'directory_version'");
+  if (reader.error()) return fail(*reader.error());
+  std::uint64_t version = 0;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), version);
+  return version;
+}
+
+}  // namespace
+
+audit::Actor to_audit(const Actor& actor) {
+  switch (actor.kind) {
+    case Actor::Kind::kHuman: return audit::Actor::human(actor.name);
+    case Actor::Kind::kAgent: return audit::Actor::agent(actor.name);
+    case Actor::Kind::kOperator: return audit::Actor::an_operator(actor.name);
+    case Actor::Kind::kSystem: return audit::Actor::server();
+  }
+  __builtin_trap();
+}
+
+DecisionId make_decision_id(WallTime now, Entropy& entropy) {
+  auto bytes = random_bytes<16>(entropy);
+  const auto ms = static_cast<std::uint64_t>(unix_millis(now));
+  for (std::size_t i = 0; i < 6; ++i)
+    bytes[i] = static_cast<std::uint8_t>(ms >> (8 * (5 - i)));
+  return DecisionId(bytes);
+}
+
+WallTime time_of(DecisionId id) {
+  std::int64_t ms = 0;
+  for (std::size_t i = 0; i < 6; ++i) ms = ms << 8 | id.bytes()[i];
+  return from_unix_millis(ms);
+}
+
+void append(store::Tx& tx, WallTime now, const audit::AnyEvent& event) {
+  auto bytes = audit::encode(now, event);
+  if (!bytes) {
+    tx.fail(bytes.error());
+    return;
+  }
+  tx.append({.kind = audit::kind(event),
+             .task = audit::task_of(event),
+             .bytes = *std::move(bytes),
+             .time = now});
+}
+
+bool Authority::Impl::first_in_a_while(const Signal& signal, WallTime at) {
+  std::string key(signal.name);
+  key += '\0';
+  key += signal.task ? signal.task->str() : signal.agent;
+  key += '\0';
+  key += signal.ip;
+  const std::lock_guard lock(signals_mutex_);
+  if (signals_.size() > 10'000)
+    std::erase_if(signals_, [&](const auto& s) { return at - s.second > std::chrono::seconds(1); });
+  auto& last = signals_[key];
+  if (last != WallTime() && at - last < std::chrono::seconds(1)) return false;
+  last = at;
+  return true;
+}
+
+Authority::Authority(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Authority::~Authority() = default;
+
+Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings settings) {
+  auto impl = std::make_unique<Impl>(parts, std::move(settings));
+  const auto resources = STINT_TRY(parts.store.read(load_resources));
+  const auto version = STINT_TRY(parts.store.read(load_version));
+  impl->set_directory(
+      STINT_TRY(Directory::compile(resources, version, impl->settings.gateway_url)));
+
+  // Idle limits start anew: what was used since the last record is not known.
+  const WallTime now = parts.clock.wall();
+  std::optional<TaskId> after;
+  for (;;) {
+    using Row = std::tuple<TaskId, std::string>;
+    const auto rows = STINT_TRY(parts.store.read([&](store::Reader& reader) {
+      return reader.rows<Row>(
+          "SELECT id, body FROM task WHERE state <> 'closed' AND ($1 IS NULL OR id > $1) "
+          "ORDER BY id LIMIT 1000",
+          after);
+    }));
+    for (const auto& [id, body] : rows) {
+      auto task = STINT_TRY(domain::decode_task(body));
+      task.last_used = std::max(task.last_used, now);
+      task.last_present = std::max(task.last_present, now);
+      impl->view.put(std::make_shared<const domain::Task>(std::move(task)));
+    }
+    if (rows.size() < 1000) break;
+    after = std::get<0>(rows.back());
+  }
+  const auto revoked = STINT_TRY(parts.store.read([&](store::Reader& reader) {
+    using Row = std::tuple<TaskId, TokenId>;
+    return reader.rows<Row>("SELECT task, jti FROM token WHERE revoked IS NOT NULL AND exp > $1",
+                            now);
+  }));
+  for (const auto& [task, token] : revoked) impl->view.revoke(task, token);
+  impl->view.confirm(parts.clock.mono());
+  impl->verifier = std::make_shared<const jose::AccessTokenVerifier>(
+      impl->settings.issuer, impl->settings.issuer, parts.keys.public_keys());
+  impl->publisher.emplace(STINT_TRY(store::LogPublisher::open(parts.store)));
+  return std::unique_ptr<Authority>(new Authority(std::move(impl)));
+}
+
+const Settings& Authority::settings() const { return impl_->settings; }
+std::shared_ptr<const Directory> Authority::directory() const { return impl_->directory(); }
+const LiveView& Authority::view() const { return impl_->view; }
+std::shared_ptr<const jose::JwkSet> Authority::token_keys() const {
+  return impl_->parts.keys.public_keys();
+}
+std::string Authority::jwks() const { return impl_->parts.keys.public_keys()->to_json(); }
+
+Status Authority::heartbeat(TaskId task, WallTime now) {
+  const auto live = STINT_TRY(impl_->view.find(task, impl_->parts.clock.mono()));
+  live->present(now);
+  return {};
+}
+
+void Authority::signal(const Signal& signal, WallTime now) {
+  if (!impl_->first_in_a_while(signal, now)) return;
+  audit::Signal event{.name = std::string(signal.name),
+                      .strength = signal.hard ? audit::Strength::kHard : audit::Strength::kSoft,
+                      .sentence = std::string(signal.name),
+                      .task = signal.task,
+                      .token = signal.token,
+                      .agent = signal.agent,
+                      .source_ip = signal.ip};
+  const auto queued =
+      impl_->parts.store.deferred([event = std::move(event), now](store::Tx& tx) -> Result<bool> {
+        append(tx, now, event);
+        return true;
+      });
+  if (!queued) log::error("a signal could not be recorded", {{"reason", queued.error().reason}});
+}
+
+std::optional<std::string> Authority::recognise(std::string_view offered) const {
+  return impl_->parts.vault.recognise(offered);
+}
+
+Result<Authority::InclusionProof> Authority::prove(std::uint64_t seq) {
+  const auto head = STINT_TRY(checkpoint());
+  if (!head || seq >= head->size)
+    return fail(Errc::kNotFound, "the log's checkpoint does not reach this event yet");
+  const auto event = STINT_TRY(impl_->parts.store.events(seq, 1));
+  if (event.empty()) return fail(Errc::kInternal, "the log has a gap");
+  const merkle::TileNodes nodes(
+      head->size, [&](const merkle::TileId& id) -> Result<std::string> {
+        auto data = STINT_TRY(tile(static_cast<std::uint8_t>(id.level), id.index,
+                                   static_cast<std::uint16_t>(id.width)));
+        if (!data) return fail(Errc::kInternal, "a tile is missing");
+        return *std::move(data);
+      });
+  return InclusionProof{.index = seq,
+                        .event = event.front().bytes,
+                        .path = STINT_TRY(merkle::inclusion_proof(seq, head->size, nodes)),
+                        .checkpoint = head->note};
+}
+
+Authority::Health Authority::health() const {
+  const auto store = impl_->parts.store.health();
+  Health h{.writable = store.writable,
+           .view_age = impl_->view.age(impl_->parts.clock.mono()),
+           .open_tasks = impl_->view.size(),
+           .queued = store.queued};
+  if (!store.writable) {
+    h.reason = store.last_error ? store.last_error->reason.text() : "the store is not writable";
+  } else if (h.view_age > impl_->settings.feed_max_age) {
+    h.reason = "the view of live tasks is stale";
+  }
+  return h;
+}
+
+}  // namespace stint::authority
