@@ -26,7 +26,7 @@ inline constexpr std::size_t kMaxProof = 8 * 1024;
 // What the proof must show. Views live through the call.
 class DpopExpect {
  public:
-  // At a token or PAR endpoint: no access token is presented, so a proof with "ath" is refused.
+  // At a token or PAR endpoint: no access token is presented and "ath" is not looked at.
   // `htu` is codec::normalise_htu of the URL that the client called.
   static DpopExpect without_token(std::string_view method, std::string_view htu, WallTime now);
   // With an access token: "ath" must be its hash, and the key the one it is bound to.
@@ -46,6 +46,7 @@ class DpopExpect {
   std::string_view method_, htu_, jkt_;
   WallTime now_;
   std::optional<crypto::Digest> token_digest_;
+  bool key_required_ = false;
   const DpopNonces* nonces_ = nullptr;
 };
 
@@ -60,12 +61,13 @@ struct DpopProof {
 // Checks, in order, and their errors:
 //   form (those of parse_compact; kTooLarge); typ dpop+jwt (kWrongType "dpop typ"); jwk there,
 //   public, usable (kMissing "dpop jwk", those of parse_public_jwk); alg fits the key and its
-//   "alg"; kid ignored; signature (kBadSignature "signature");
+//   "alg" (kWrongKey "dpop alg"); kid ignored; signature (kBadSignature "signature");
+//   claims (those of json::parse_object; kMalformed "dpop claims": a wrong type);
 //   jti of 1 to 128 bytes (kMissing, kTooLarge "dpop jti"); htm equal, case-sensitive
 //   (kWrongMethod "dpop htm"); htu, normalised, equal (kWrongTarget "dpop htu"); iat in
 //   [now - kProofMaxAge, now + kProofFuture] (kExpired "dpop iat too old", kNotYetValid "dpop iat
-//   in the future"); ath (kMissing "dpop ath", kWrongKey "dpop ath", kDenied "dpop ath without
-//   token"); key (kWrongKey "dpop key"); nonce (kNonceRequired "dpop nonce").
+//   in the future"); ath (kMissing "dpop ath", kWrongKey "dpop ath"); key (kWrongKey "dpop key");
+//   nonce (kNonceRequired "dpop nonce").
 // `cache` may be null.
 Result<DpopProof> verify_proof(std::string_view proof, const DpopExpect& expect, KeyCache* cache);
 

@@ -26,8 +26,9 @@ std::string thumbprint(const crypto::PublicKey& key);
 
 // Members that we do not know are ignored (RFC 7517 section 4); what says that the key is private,
 // not for signatures or not for us is refused.
-// Errors: kMalformed (members, base64url, point, modulus), kUnsupported (kty, crv, alg, size: see
-// the reasons), kWrongKey ("jwk private member", "jwk use", "jwk key_ops", "jwk alg mismatch").
+// Errors: those of json accessors, base64url and PublicKey::from_*; kMalformed "jwk kid";
+// kUnsupported "jwk kty", "jwk crv", "jwk alg"; kWrongKey "jwk private member", "jwk use", "jwk
+// key_ops", "jwk alg mismatch".
 Result<Jwk> parse_public_jwk(const json::Object& jwk);
 Result<Jwk> parse_public_jwk(std::string_view text);
 

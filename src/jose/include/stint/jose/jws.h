@@ -33,6 +33,8 @@ struct Header {
   std::shared_ptr<const json::Object> jwk;  // null when absent; not looked into
 };
 
+class Verified;
+
 // Read, not checked.
 class Unverified {
  public:
@@ -43,8 +45,9 @@ class Unverified {
   std::string_view signature() const { return signature_; }
 
  private:
-  friend Result<Unverified> parse_compact(std::string_view, Limits);
-  friend Result<Unverified> parse_compact_known(std::string_view, Limits, const class KeyCache&);
+  friend struct CompactReader;  // private to this module
+  friend Result<Verified> verify(const Unverified&, const crypto::PublicKey&,
+                                 std::span<const crypto::Alg>);
   Unverified() = default;
   std::string text_, payload_, signature_;
   std::size_t header_end_ = 0, signed_ = 0;
@@ -52,8 +55,8 @@ class Unverified {
 };
 
 // Errors: kTooLarge "jws too large", "jws header too large"; kMalformed "jws parts", "jws header
-// json", "jws header member", those of base64url; kUnsupported "jws alg", "jws crit", "jws b64",
-// "jws zip", "jws key by reference".
+// member", those of base64url and of json::parse_object; kMissing "jws alg"; kUnsupported "jws
+// alg", "jws crit", "jws b64", "jws zip", "jws key by reference".
 Result<Unverified> parse_compact(std::string_view compact, Limits limits = {});
 
 // Header and payload whose signature was good under a key that the caller trusts.
@@ -75,7 +78,8 @@ class Verified {
 Result<Verified> verify(const Unverified& jws, const crypto::PublicKey& key,
                         std::span<const crypto::Alg> allowed);
 // The same with the key of the set that kid and alg name; the header must carry no key of its own.
-// Errors: the above, kWrongKey "jws embedded key", "jws unknown key".
+// Errors: the above, kWrongKey "jws embedded key", "jws unknown key", "jws alg is not the key's"
+// (the kid is known, for another algorithm).
 Result<Verified> verify(const Unverified& jws, const JwkSet& keys,
                         std::span<const crypto::Alg> allowed);
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "stint/base/clock.h"
+#include "stint/base/entropy.h"
 #include "stint/base/error.h"
 
 namespace stint::jose {
@@ -14,15 +15,17 @@ namespace stint::jose {
 // verify_proof and everything else that could refuse.
 //
 // Threads: any; sharded mutexes. Blocking: never.
-// Limits:  `max_entries` of 16 bytes each (twice that, allocated as it fills); when they are used
-//          up, new proofs are refused until old ones leave. Entries leave by time alone: nothing
-//          that a stranger does makes it forget.
+// Limits:  `max_entries`, of 22 to 43 bytes each, allocated as they come; when they are used up,
+// new
+//          proofs are refused until old ones leave. Entries leave by time alone (within 1.25
+//          windows): nothing that a stranger does makes it forget. Keyed by `entropy`, so nobody
+//          can aim at its buckets.
 // Clock:   a wall clock that steps back keeps entries longer; entries dropped by a step ahead stay
 //          dropped, so a step ahead and back again re-opens their proofs' windows.
 class ReplayCache {
  public:
   // `window`: how long a proof can be good: the max_age and future skew of DpopExpect, together.
-  ReplayCache(std::chrono::seconds window, std::size_t max_entries);
+  ReplayCache(std::chrono::seconds window, std::size_t max_entries, Entropy& entropy);
   ~ReplayCache();
   ReplayCache(const ReplayCache&) = delete;
   ReplayCache& operator=(const ReplayCache&) = delete;
@@ -34,9 +37,8 @@ class ReplayCache {
   std::size_t memory() const;  // bytes held
 
  private:
-  struct Shard;
-  std::unique_ptr<Shard[]> shards_;
-  std::chrono::milliseconds step_;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace stint::jose
