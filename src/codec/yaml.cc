@@ -44,6 +44,8 @@ class Builder final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     if (tag != "?" && tag != "!") stop(mark, Errc::kUnsupported, "yaml tag");
+    // The library turns the escapes \N and \_ into single bytes that are not UTF-8.
+    if (!codec::is_utf8(value)) stop(mark, Errc::kMalformed, "yaml utf-8");
     Node node = make(mark, Kind::kScalar, anchor);
     node.scalar = value;
     node.quoted = tag == "!";

@@ -36,6 +36,9 @@ constexpr Refusal kRefusals[] = {
      "a: 1\n\x04"
      "b: 2\n",
      Errc::kMalformed, "yaml control character", 2, 1},
+    {"escape_next_line", "a: \"\\N\"", Errc::kMalformed, "yaml utf-8", 1, 4},
+    {"escape_nbsp", "a: \"\\_\"", Errc::kMalformed, "yaml utf-8", 1, 4},
+    {"escape_surrogate", "a: \"\\ud800\"", Errc::kMalformed, "yaml syntax", 1, 11},
     {"nul", "a: \0\n"sv, Errc::kMalformed, "yaml control character", 1, 4},
     {"byte_order_mark",
      "\xef\xbb\xbf"
