@@ -3,6 +3,7 @@
 #include "impl.h"
 #include "stint/crypto/digest.h"
 #include "stint/domain/json.h"
+#include "stint/resource/diff.h"
 #include "stint/vault/vault.h"
 
 namespace stint::authority {
@@ -11,43 +12,18 @@ namespace {
 using audit::Operation;
 using audit::ResourceType;
 
-template <class T>
-struct Kind;
-template <>
-struct Kind<resource::Human> {
-  static constexpr std::string_view kName = "human";
-  static constexpr ResourceType kType = ResourceType::kHuman;
-};
-template <>
-struct Kind<resource::Group> {
-  static constexpr std::string_view kName = "group";
-  static constexpr ResourceType kType = ResourceType::kGroup;
-};
-template <>
-struct Kind<resource::Agent> {
-  static constexpr std::string_view kName = "agent";
-  static constexpr ResourceType kType = ResourceType::kAgent;
-};
-template <>
-struct Kind<resource::Upstream> {
-  static constexpr std::string_view kName = "upstream";
-  static constexpr ResourceType kType = ResourceType::kUpstream;
-};
-template <>
-struct Kind<resource::Credential> {
-  static constexpr std::string_view kName = "credential";
-  static constexpr ResourceType kType = ResourceType::kCredential;
-};
-template <>
-struct Kind<resource::Issuer> {
-  static constexpr std::string_view kName = "issuer";
-  static constexpr ResourceType kType = ResourceType::kIssuer;
-};
-template <>
-struct Kind<resource::Policy> {
-  static constexpr std::string_view kName = "policy";
-  static constexpr ResourceType kType = ResourceType::kPolicy;
-};
+ResourceType to_audit(resource::Kind kind) {
+  switch (kind) {
+    case resource::Kind::kIssuer: return ResourceType::kIssuer;
+    case resource::Kind::kGroup: return ResourceType::kGroup;
+    case resource::Kind::kHuman: return ResourceType::kHuman;
+    case resource::Kind::kCredential: return ResourceType::kCredential;
+    case resource::Kind::kUpstream: return ResourceType::kUpstream;
+    case resource::Kind::kAgent: return ResourceType::kAgent;
+    case resource::Kind::kPolicy: return ResourceType::kPolicy;
+  }
+  __builtin_trap();
+}
 
 // One apply: what it writes and counts.
 struct Applying {
@@ -57,68 +33,67 @@ struct Applying {
   Authority::Applied& applied;
 
   void event(Operation operation, ResourceType type, const std::string& name, std::int64_t version,
-             std::string_view body) {
+             std::string_view body, std::vector<std::string> changed = {}) {
     append(tx, at,
-           audit::ResourceApplied{.actor = to_audit(actor),
-                                  .operation = operation,
-                                  .type = type,
-                                  .name = name,
-                                  .version = version,
-                                  .digest = crypto::sha256(body)});
+           audit::ResourceApplied{
+               .actor = authority::to_audit(actor),
+               .operation = operation,
+               .type = type,
+               .name = name,
+               .version = version,
+               .digest = body.empty() ? std::nullopt : std::optional(crypto::sha256(body)),
+               .changed = std::move(changed)});
   }
 
-  template <class T>
-  void kind(const std::map<std::string, T>& before, const std::map<std::string, T>& after) {
-    for (const auto& [name, value] : after) {
-      const auto old = before.find(name);
-      if (old != before.end() && old->second == value) continue;
-      const std::string body = resource::encode(value);
-      const auto version = tx.one<std::int64_t>(
-          "INSERT INTO entity (kind, name, version, state, body, updated) "
-          "VALUES ($1, $2, 1, 'live', $3, $4) ON CONFLICT (kind, name) DO UPDATE SET "
-          "version = version + 1, state = 'live', body = $3, updated = $4 RETURNING version",
-          Kind<T>::kName, name, body, at);
-      const bool created = old == before.end();
-      ++(created ? applied.created : applied.updated);
-      event(created ? Operation::kCreate : Operation::kUpdate, Kind<T>::kType, name,
-            version.value_or(1), body);
-    }
-    for (const auto& [name, value] : before) {
-      if (after.contains(name)) continue;
-      const auto version = tx.one<std::int64_t>(
-          "UPDATE entity SET state = 'retired', version = version + 1, updated = $3 "
-          "WHERE kind = $1 AND name = $2 RETURNING version",
-          Kind<T>::kName, name, at);
-      ++applied.retired;
-      event(Operation::kRetire, Kind<T>::kType, name, version.value_or(1), "");
-    }
+  void write(const resource::PlanEntry& entry, const resource::Resource& value) {
+    const std::string body = resource::encode(value);
+    const auto version = tx.one<std::int64_t>(
+        "INSERT INTO entity (kind, name, version, state, body, updated) "
+        "VALUES ($1, $2, 1, 'live', $3, $4) ON CONFLICT (kind, name) DO UPDATE SET "
+        "version = version + 1, state = 'live', body = $3, updated = $4 RETURNING version",
+        resource::text(entry.kind), entry.name, body, at);
+    const bool created = entry.verb == resource::Verb::kCreate;
+    ++(created ? applied.created : applied.updated);
+    std::vector<std::string> fields;
+    for (const auto& change : entry.changes) fields.push_back(change.field);
+    event(created ? Operation::kCreate : Operation::kUpdate, to_audit(entry.kind), entry.name,
+          version.value_or(1), body, std::move(fields));
+  }
+
+  void retire(const resource::PlanEntry& entry) {
+    const auto version = tx.one<std::int64_t>(
+        "UPDATE entity SET state = 'retired', version = version + 1, updated = $3 "
+        "WHERE kind = $1 AND name = $2 RETURNING version",
+        resource::text(entry.kind), entry.name, at);
+    ++applied.retired;
+    event(Operation::kRetire, to_audit(entry.kind), entry.name, version.value_or(1), "");
   }
 };
 
-// Who may no longer work: their open tasks end with this transaction.
-struct Leaver {
-  std::string column_agent, column_human;
-  domain::How how;
-};
+const resource::Resource* find(const std::vector<resource::Resource>& all, resource::Kind kind,
+                               const std::string& name) {
+  const auto at = std::ranges::find_if(all, [&](const auto& r) {
+    return resource::kind_of(r) == kind && resource::name_of(r) == name;
+  });
+  return at == all.end() ? nullptr : &*at;
+}
 
-std::vector<std::pair<std::string, domain::How>> stopped_agents(const resource::Resources& after,
-                                                                const resource::Resources& before) {
-  std::vector<std::pair<std::string, domain::How>> out;
-  for (const auto& [name, agent] : before.agents) {
-    const auto now = after.agents.find(name);
-    if (now == after.agents.end() || now->second.status != resource::AgentStatus::kActive)
-      out.emplace_back(name, domain::How::kAgentSuspended);
+// Agents and humans that may no longer work: their open tasks end with this transaction.
+std::vector<std::string> stopped_agents(const resource::Resources& is,
+                                        const resource::Resources& was) {
+  std::vector<std::string> out;
+  for (const auto& agent : was.agents) {
+    const auto* now = is.agent(agent.name);
+    if (now == nullptr || now->status != resource::AgentStatus::kActive) out.push_back(agent.name);
   }
   return out;
 }
 
-std::vector<std::string> gone_humans(const resource::Resources& after,
-                                     const resource::Resources& before) {
+std::vector<std::string> gone_humans(const resource::Resources& is,
+                                     const resource::Resources& was) {
   std::vector<std::string> out;
-  for (const auto& [name, human] : before.humans) {
-    const auto now = after.humans.find(name);
-    if (now == after.humans.end() || !now->second.active) out.push_back(name);
-  }
+  for (const auto& human : was.humans)
+    if (is.human(human.name) == nullptr) out.push_back(human.name);
   return out;
 }
 
@@ -135,11 +110,11 @@ rt::Co<Result<Authority::Applied>> Authority::apply(resource::Resources desired,
   Impl* impl = impl_.get();
   std::vector<vault::Vault::Sealed> sealed;
   for (const auto& [name, value] : values) {
-    if (!desired.credentials.contains(name))
+    if (desired.credential(name) == nullptr)
       co_return fail(Errc::kNotFound, "a value was given for a credential that is not declared");
     sealed.push_back(STINT_CO_TRY(impl->parts.vault.seal(name, value)));
   }
-  for (const auto& [name, upstream] : desired.upstreams) {
+  for (const auto& upstream : desired.upstreams) {
     if (!upstream.inject) continue;
     const auto& wanted = upstream.inject->credential;
     if (!values.contains(wanted) && !has_value(wanted))
@@ -162,31 +137,39 @@ rt::Co<Result<Authority::Applied>> Authority::apply(resource::Resources desired,
         Applying work{tx, actor, at, out};
         const auto& was = before->resources();
         const auto& is = next->resources();
-        work.kind(was.groups, is.groups);
-        work.kind(was.humans, is.humans);
-        work.kind(was.issuers, is.issuers);
-        work.kind(was.agents, is.agents);
-        work.kind(was.credentials, is.credentials);
-        work.kind(was.upstreams, is.upstreams);
-        work.kind(was.policies, is.policies);
+        const auto all = is.all();
+        for (const auto& entry : resource::diff(was, is)) {
+          switch (entry.verb) {
+            case resource::Verb::kCreate:
+            case resource::Verb::kUpdate: {
+              const auto* value = find(all, entry.kind, entry.name);
+              if (value == nullptr) return fail(Errc::kInternal, "a plan names what is not there");
+              work.write(entry, *value);
+              break;
+            }
+            case resource::Verb::kRetire:
+              work.retire(entry);
+              if (entry.kind == resource::Kind::kCredential)
+                impl->parts.vault.retire(tx, entry.name);
+              break;
+            case resource::Verb::kUnchanged: break;
+          }
+        }
         for (const auto& s : sealed) {
           impl->parts.vault.put(tx, s, at);
           work.event(Operation::kUpdate, ResourceType::kCredential, s.name,
-                     static_cast<std::int64_t>(s.version), "");
+                     static_cast<std::int64_t>(s.version), "", {"value"});
           ++out.sealed;
         }
-        for (const auto& [name, credential] : was.credentials)
-          if (!is.credentials.contains(name)) impl->parts.vault.retire(tx, name);
-
         const auto end = [&](const std::vector<TaskId>& ids, domain::How how) -> Status {
           for (const TaskId id : ids)
             STINT_TRY(impl->close_subtree(tx, changes, id, how, actor, at));
           return {};
         };
-        for (const auto& [agent, how] : stopped_agents(is, was))
+        for (const auto& agent : stopped_agents(is, was))
           STINT_TRY(end(tx.rows<TaskId>("SELECT id FROM task WHERE agent = $1 AND state <> 'closed'",
                                         agent),
-                        how));
+                        domain::How::kAgentSuspended));
         for (const auto& human : gone_humans(is, was))
           STINT_TRY(end(tx.rows<TaskId>("SELECT id FROM task WHERE human = $1 AND state <> 'closed'",
                                         human),

@@ -13,24 +13,14 @@
 namespace stint::authority {
 namespace {
 
-template <class T>
-Status load_kind(store::Reader& reader, std::string_view kind, std::map<std::string, T>& out) {
-  using Row = std::tuple<std::string, std::string>;
-  for (const auto& [name, body] : reader.rows<Row>(
-           "SELECT name, body FROM entity WHERE kind = $1 AND state = 'live'", kind))
-    out.emplace(name, STINT_TRY(resource::decode<T>(body)));
-  return reader.error() ? Status(fail(*reader.error())) : Status();
-}
-
 Result<resource::Resources> load_resources(store::Reader& reader) {
   resource::Resources r;
-  STINT_TRY(load_kind(reader, "human", r.humans));
-  STINT_TRY(load_kind(reader, "group", r.groups));
-  STINT_TRY(load_kind(reader, "agent", r.agents));
-  STINT_TRY(load_kind(reader, "upstream", r.upstreams));
-  STINT_TRY(load_kind(reader, "credential", r.credentials));
-  STINT_TRY(load_kind(reader, "issuer", r.issuers));
-  STINT_TRY(load_kind(reader, "policy", r.policies));
+  using Row = std::tuple<std::string, std::string>;
+  for (const auto& [kind, body] : reader.rows<Row>(
+           "SELECT kind, body FROM entity WHERE state = 'live' ORDER BY kind, name")) {
+    const auto parsed = STINT_TRY(resource::parse_kind(kind));
+    r.add(STINT_TRY(resource::decode(parsed, body)));
+  }
   return r;
 }
 

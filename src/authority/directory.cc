@@ -16,7 +16,8 @@ Result<jose::JwkSet> keys_of(const resource::Agent& agent) {
 
 Result<http::RouteTable> routes_of(const resource::Upstream& upstream) {
   std::vector<std::string> templates;
-  for (const auto& action : upstream.actions) templates.push_back(action.match);
+  if (upstream.kind == resource::UpstreamKind::kHttp)
+    for (const auto& action : upstream.actions) templates.push_back(action.match);
   auto table = http::RouteTable::compile(templates);
   if (!table) return fail(table.error().error);
   return *std::move(table);
@@ -34,26 +35,31 @@ Result<std::shared_ptr<const Directory>> Directory::compile(resource::Resources 
                                                             std::uint64_t version,
                                                             const std::string& gateway_url) {
   std::vector<policy::PolicyFile> files;
-  for (const auto& [name, p] : resources.policies) files.push_back({name, p.text});
+  for (const auto& p : resources.policies) files.push_back({p.name, p.text});
   auto policies = policy::PolicySet::compile(files);
   if (!policies) return fail(Errc::kMalformed, "a policy does not validate");
 
   std::shared_ptr<Directory> d(new Directory(*std::move(policies)));
   d->version_ = version;
   d->resources_ = std::move(resources);
-  for (const auto& [name, agent] : d->resources_.agents)
-    d->agents_.emplace(name, AgentEntry{agent, STINT_TRY(keys_of(agent))});
-  for (const auto& [name, upstream] : d->resources_.upstreams)
-    d->upstreams_.emplace(
-        name, UpstreamEntry{upstream, STINT_TRY(routes_of(upstream)), gateway_url + "/u/" + name});
+  const resource::Resources& r = d->resources_;
+  for (const auto& agent : r.agents)
+    d->agents_.emplace(agent.name, AgentEntry{agent, STINT_TRY(keys_of(agent))});
+  for (const auto& upstream : r.upstreams)
+    d->upstreams_.emplace(upstream.name, UpstreamEntry{upstream, resource::actions_of(upstream),
+                                                       STINT_TRY(routes_of(upstream)),
+                                                       gateway_url + "/u/" + upstream.name});
   for (const auto& [name, entry] : d->upstreams_) d->by_audience_.emplace(entry.audience, &entry);
-  for (const auto& [name, issuer] : d->resources_.issuers) {
+  for (const auto& issuer : r.issuers) {
     std::optional<jose::JwkSet> keys;
     if (!issuer.jwks.empty()) keys = STINT_TRY(jose::JwkSet::parse_of_issuer(issuer.jwks));
     d->issuers_.emplace(issuer.url, IssuerEntry{issuer, std::move(keys)});
   }
-  for (const auto& [name, human] : d->resources_.humans)
-    d->by_subject_.emplace(std::pair(human.issuer, human.subject), &human);
+  for (const auto& human : r.humans) {
+    const auto* issuer = r.issuer(human.issuer);
+    if (issuer == nullptr) return fail(Errc::kMalformed, "a human of an unknown issuer");
+    d->by_subject_.emplace(std::pair(issuer->url, human.subject), &human);
+  }
   return std::shared_ptr<const Directory>(std::move(d));
 }
 
@@ -71,12 +77,11 @@ const Directory::IssuerEntry* Directory::issuer_by_url(std::string_view url) con
   return find_in(issuers_, url);
 }
 const resource::Human* Directory::human(std::string_view name) const {
-  const auto at = resources_.humans.find(std::string(name));
-  return at == resources_.humans.end() ? nullptr : &at->second;
+  return resources_.human(name);
 }
-const resource::Human* Directory::human_by_subject(std::string_view issuer,
+const resource::Human* Directory::human_by_subject(std::string_view issuer_url,
                                                    std::string_view subject) const {
-  const auto at = by_subject_.find({std::string(issuer), std::string(subject)});
+  const auto at = by_subject_.find({std::string(issuer_url), std::string(subject)});
   return at == by_subject_.end() ? nullptr : at->second;
 }
 

@@ -73,7 +73,7 @@ class Authority {
     std::size_t created = 0, updated = 0, retired = 0, sealed = 0;
   };
   // Makes the configuration `desired`, in one transaction; seals `values`. Suspending or retiring an
-  // agent closes its tasks (agent-suspended), deactivating a human theirs (offboarded).
+  // agent closes its tasks (agent-suspended), removing a human theirs (offboarded).
   // Errors: kPreconditionFailed when `expected_version` is not the present one, kMissing for a
   // credential that an upstream injects and that has no value yet.
   rt::Co<Result<Applied>> apply(resource::Resources desired, std::map<std::string, Secret> values,

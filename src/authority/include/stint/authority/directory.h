@@ -10,7 +10,7 @@
 #include "stint/http/route.h"
 #include "stint/jose/jwk.h"
 #include "stint/policy/policy_set.h"
-#include "stint/resource/resources.h"
+#include "stint/resource/resource.h"
 
 namespace stint::authority {
 
@@ -24,7 +24,8 @@ class Directory {
   };
   struct UpstreamEntry {
     resource::Upstream upstream;
-    http::RouteTable routes;  // of a kHttp upstream: indexes into upstream.actions
+    std::vector<resource::ActionRule> actions;
+    http::RouteTable routes;  // of a kHttp upstream: indexes into `actions`
     std::string audience;     // "<gateway url>/u/<name>": `aud` of its tokens
   };
   struct IssuerEntry {
@@ -41,14 +42,15 @@ class Directory {
   const resource::Resources& resources() const { return resources_; }
   const policy::PolicySet& policies() const { return policies_; }
 
-  // nullptr: none of that name. Suspended and retired agents, and inactive humans, are found: the
-  // caller looks at their status.
+  // nullptr: none of that name. Suspended and retired agents are found: the caller looks at their
+  // status.
   const AgentEntry* agent(std::string_view name) const;
   const UpstreamEntry* upstream(std::string_view name) const;
   const UpstreamEntry* upstream_by_audience(std::string_view audience) const;
   const IssuerEntry* issuer_by_url(std::string_view url) const;
   const resource::Human* human(std::string_view name) const;
-  const resource::Human* human_by_subject(std::string_view issuer, std::string_view subject) const;
+  const resource::Human* human_by_subject(std::string_view issuer_url,
+                                          std::string_view subject) const;
 
  private:
   explicit Directory(policy::PolicySet policies) : policies_(std::move(policies)) {}
