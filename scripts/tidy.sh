@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scripts/tidy.sh all|changed: clang-tidy with .clang-tidy, findings are errors. `changed` takes the
+# scripts/tidy.sh all|changed|FILE…: clang-tidy with .clang-tidy, findings are errors. `changed` takes the
 # .cc files that differ from the last commit of the upstream branch (or from HEAD~1), and those
 # that are not committed. TIDY_LIMIT bounds the time in seconds.
 set -euo pipefail
@@ -9,6 +9,8 @@ which=${1:-changed} limit=${TIDY_LIMIT:-3000}
 configure tidy
 if [ "$which" = all ]; then
   mapfile -t files < <(git ls-files --cached --others --exclude-standard 'src/*.cc' 'apps/*.cc' 'testkit/*.cc')
+elif [ "$which" != changed ]; then
+  files=("$@")
 else
   base=$(git merge-base HEAD '@{upstream}' 2>/dev/null || git rev-parse --verify -q HEAD~1 || git rev-parse HEAD)
   mapfile -t files < <({ git diff --name-only --diff-filter=d "$base" -- '*.cc'
