@@ -134,7 +134,6 @@ CREATE TABLE credential (
   version INTEGER NOT NULL,
   state   TEXT NOT NULL CHECK (state IN ('live', 'retired')),
   sealed  BLOB NOT NULL,             -- empty once retired
-  mark    BLOB NOT NULL,             -- keyed hash, to recognise the value where it should not be
   created INTEGER NOT NULL,
   rotated INTEGER NOT NULL
 ) STRICT;

@@ -199,8 +199,10 @@ TEST_F(StoreDisk, PowerLossLosesNothingAcknowledged) {
       });
       if (i % 16 == 15) std::this_thread::yield();
       if (i % 100 == 99) {
-        ASSERT_TRUE(publisher->publish([](Seq, const Hash&) { return Result<std::string>("n"); },
-                                       WallTime{}).has_value());
+        ASSERT_TRUE(
+            publisher
+                ->publish([](Seq, const Hash&) { return Result<std::string>("n"); }, WallTime{})
+                .has_value());
       }
     }
     store->stop();

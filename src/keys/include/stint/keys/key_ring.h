@@ -32,8 +32,8 @@ struct SigningKey {
 //          half that does not fit its private one), the store's.
 class KeyRing {
  public:
-  // `origin` names the log and its key (C2SP: the issuer's host name, say); it is fixed by the first
-  // start. RSA takes ~0.1 s then.
+  // `origin` names the log and its key (C2SP: the issuer's host name, say); it is fixed by the
+  // first start. RSA takes ~0.1 s then.
   static Result<std::unique_ptr<KeyRing>> open(store::Store& store, const crypto::RootKey& root,
                                                std::string origin, Entropy& entropy, WallTime now);
 

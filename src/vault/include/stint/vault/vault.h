@@ -43,7 +43,7 @@ class Vault {
     std::string name;
     std::uint64_t version;  // the one after the present
     std::string blob;
-    crypto::Digest mark;
+    crypto::Digest mark;  // keyed hash of the value; stays in memory
   };
   struct Opened {
     std::uint64_t version;
@@ -77,6 +77,7 @@ class Vault {
   };
   Vault(const crypto::RootKey& root, Entropy& entropy);
   Status load(store::Store& store);
+  void forget(const crypto::Digest& mark, std::string_view name);  // under the lock
   Result<Secret> unseal(const std::string& name, std::uint64_t version,
                         std::string_view blob) const;
 
@@ -84,7 +85,7 @@ class Vault {
   Entropy& entropy_;
   mutable std::shared_mutex mutex_;
   std::map<std::string, Entry, std::less<>> entries_;
-  std::map<crypto::Digest, std::string> by_mark_;
+  std::multimap<crypto::Digest, std::string> by_mark_;  // two names may hold one value
 };
 
 }  // namespace stint::vault
