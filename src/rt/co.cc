@@ -41,36 +41,44 @@ Co<void> sleep_for(std::chrono::milliseconds ttl) {
 
 namespace detail {
 
+// Parked on a timer that never fires: the loop owns the suspended coroutine, so it is destroyed
+// with the loop, and counts it as work.
 struct Waiter::Parked {
-  Executor executor;  // counts as work: the loop does not end under a waiter
-  std::move_only_function<void()> resume;
+  explicit Parked(Waiter& w) : waiter(w), timer(w.executor_, MonoTime::max()) {
+    waiter.parked_ = this;
+  }
+  ~Parked() { waiter.parked_ = nullptr; }
+  Parked(const Parked&) = delete;
+
+  Waiter& waiter;
+  asio::steady_timer timer;
+  bool woken = false;
 };
 
 void Waiter::wake() {
-  auto parked = std::move(parked_);
-  const Executor executor = parked->executor;
-  asio::post(executor, [parked = std::move(parked)] { std::exchange(parked->resume, nullptr)(); });
+  asio::post(executor_, [self = shared_from_this()] {
+    if (self->parked_ == nullptr) return;
+    self->parked_->woken = true;
+    self->parked_->timer.cancel();
+  });
 }
 
 Co<void> Waiter::wait(std::shared_ptr<Waiter> self, std::move_only_function<void()> start) {
-  const Executor executor = co_await asio::this_coro::executor;
-  co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
-      [&self, &start, &executor](auto handler) {
-        auto slot = asio::get_associated_cancellation_slot(handler);
-        self->parked_ = std::make_shared<Parked>(
-            Parked{asio::prefer(executor, asio::execution::outstanding_work.tracked),
-                   [h = std::move(handler)]() mutable { std::move(h)(); }});
-        if (slot.is_connected()) {
-          slot.assign([weak = std::weak_ptr<Waiter>(self)](asio::cancellation_type) {
-            const auto waiter = weak.lock();
-            if (!waiter || !waiter->claim()) return;
-            waiter->fill_cancelled();
-            waiter->wake();
-          });
-        }
-        start();
-      },
-      asio::use_awaitable);
+  self->executor_ = co_await asio::this_coro::executor;
+  const bool throws = co_await asio::this_coro::throw_if_cancelled();
+  // A cancelled wait whose completion is being written by another thread right now still has to
+  // wait for it.
+  co_await asio::this_coro::throw_if_cancelled(false);
+  Parked parked(*self);
+  start();
+  while (!parked.woken) {
+    (void)co_await parked.timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (!parked.woken && self->claim()) {
+      self->fill_cancelled();
+      break;
+    }
+  }
+  co_await asio::this_coro::throw_if_cancelled(throws);
 }
 
 }  // namespace detail

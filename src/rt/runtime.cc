@@ -50,6 +50,8 @@ void Runtime::start() {
   }
 }
 
+bool Runtime::running() const { return !impl_->threads.empty(); }
+
 void Runtime::stop() {
   for (auto& context : impl_->contexts) context->stop();
   for (auto& thread : impl_->threads) thread.join();
@@ -60,7 +62,10 @@ namespace detail {
 void run_to_end(Co<void> co) {
   asio::io_context loop(1);
   std::exception_ptr error;
-  asio::co_spawn(loop, std::move(co), [&error](std::exception_ptr e) { error = std::move(e); });
+  asio::co_spawn(loop, std::move(co), [&](std::exception_ptr e) {
+    error = std::move(e);
+    loop.stop();  // what others left behind here is not waited for
+  });
   loop.run();
   if (error) std::rethrow_exception(error);
 }

@@ -19,7 +19,8 @@
 
 namespace stint::net {
 
-class ClientConnection;  // private
+struct ClientCall;  // private
+struct ClientCore;
 
 // Where a request goes: what an operator or a user wrote, never what a response said.
 struct Origin {
@@ -53,8 +54,9 @@ struct ClientLimits {
 //
 // Back-pressure: write() returns when the socket took the bytes; nothing is read ahead beyond one
 // buffer of 16 KiB.
-// Errors: kTimeout, kCancelled (aborted), kIo (connection lost, truncated body), kMalformed,
-// kTooLarge, kLimit, kUnsupported: framing that is ambiguous is refused, never guessed.
+// Errors: kTimeout, kCancelled (aborted), kUnavailable (cannot be reached), kUnauthenticated (TLS),
+// kIo (connection lost, truncated body), kMalformed, kTooLarge, kLimit, kUnsupported: framing that
+// is ambiguous is refused, never guessed.
 class ClientExchange {
  public:
   ClientExchange(ClientExchange&&) noexcept;
@@ -84,16 +86,14 @@ class ClientExchange {
 
    private:
     friend class ClientExchange;
-    std::weak_ptr<ClientConnection> connection_;
-    std::uint64_t exchange_ = 0;
+    std::weak_ptr<ClientCall> call_;
   };
   Abort abort_handle() const;
 
  private:
-  friend class Client;
-  explicit ClientExchange(std::shared_ptr<ClientConnection> connection);
-  std::shared_ptr<ClientConnection> connection_;
-  std::uint64_t exchange_ = 0;
+  friend struct ClientCore;
+  explicit ClientExchange(std::shared_ptr<ClientCall> call);
+  std::shared_ptr<ClientCall> call_;
 };
 
 // Keep-alive HTTP/1.1 client for one executor: make one per context. Verifies TLS, follows no
@@ -123,7 +123,7 @@ class Client {
   Stats stats() const;
 
  private:
-  std::shared_ptr<struct ClientCore> core_;
+  std::shared_ptr<ClientCore> core_;
 };
 
 // A whole request in one call, for tools and discovery: its own connection, closed afterwards.

@@ -101,7 +101,9 @@ class Exchange {
   // A response that was serialised before: status line, fields, an empty line, body; framed by its
   // own Content-Length. Sent as it is (no Date; no body after HEAD must be seen to by the caller).
   rt::Co<Status> respond_raw(std::string_view bytes);
+  // start() only prepares the head: it travels with the first write(), finish() or flush().
   rt::Co<Status> start(http::ResponseHead head);
+  rt::Co<Status> flush();
   rt::Co<Status> write(std::string_view bytes);
   rt::Co<Status> finish();
   bool started() const;   // a final response has begun
@@ -120,8 +122,8 @@ class Exchange {
   Connection* connection_;
 };
 
-// An HTTP/1.1 server. Requests that http::check_head() refuses are answered 400, 405, 413, 414,
-// 431, 501 or 505 with a fixed text and the connection closes; the handler never sees them.
+// An HTTP/1.1 server. Requests that http::check_head() refuses are answered 400, 405, 431 or
+// 501 with a fixed text and the connection closes; the handler never sees them.
 //
 // Threads:   listen(), drain(), stop() from one thread, not a loop's; stats() any.
 // Ownership: borrows `runtime` and `clock`; destroy it after stop() and before the Runtime's loops

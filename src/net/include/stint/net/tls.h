@@ -18,9 +18,9 @@ struct TlsClientState;
 enum class ClientCertificate : std::uint8_t { kNotAsked, kAsked };
 
 // What a TLS listener presents. Immutable, shared by copies. TLS 1.2 and later, AEAD suites with
-// forward secrecy, ALPN http/1.1, no renegotiation, no compression, no early data, tickets off when
-// client certificates are asked for (a resumed handshake proves nothing anew).
-// Errors: kMalformed (not PEM, key does not belong to the certificate), kIo. Never throws.
+// forward secrecy, ALPN http/1.1, no renegotiation, no compression, no early data, no resumption
+// (each handshake proves its key anew). Errors: kMalformed (not PEM, key does not belong to the
+// certificate), kIo. Never throws.
 class TlsServer {
  public:
   // `chain_pem`: leaf first. `key_pem`: unencrypted; not kept here, wiping it is the caller's.

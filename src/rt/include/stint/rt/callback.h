@@ -26,9 +26,10 @@ class Waiter : public std::enable_shared_from_this<Waiter> {
   static Co<void> wait(std::shared_ptr<Waiter> self, std::move_only_function<void()> start);
 
  private:
-  struct Parked;
+  struct Parked;  // on the frame of the waiting coroutine
   std::atomic<bool> done_{false};
-  std::shared_ptr<Parked> parked_;
+  Executor executor_;
+  Parked* parked_ = nullptr;  // touched on executor_ only
 };
 
 template <class T>

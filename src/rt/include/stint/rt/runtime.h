@@ -28,6 +28,7 @@ class Runtime {
   boost::asio::io_context& context(int i) const;
 
   void start();  // once
+  bool running() const;
   // Ends the loops where they are and joins the threads; suspended coroutines are destroyed with
   // the Runtime, on this thread. Drain the servers first. Idempotent. Not from a loop's thread.
   void stop();

@@ -1,0 +1,341 @@
+#include "wire.h"
+
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstring>
+
+namespace stint::net {
+namespace asio = boost::asio;
+namespace {
+
+constexpr std::size_t kFirstBuffer = 4 * 1024;
+constexpr std::size_t kKeptBuffer = 16 * 1024;  // what an idle connection may hold
+constexpr std::size_t kGather = 16 * 1024;      // TLS: up to one record is copied together
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+
+}  // namespace
+
+Wire::Wire(Socket socket, std::shared_ptr<Ticker> ticker, std::size_t max_buffer,
+           std::chrono::milliseconds write_time)
+    : registry_(asio::use_service<WireRegistry>(socket.get_executor().context())),
+      socket_(std::move(socket)),
+      ticker_(std::move(ticker)),
+      max_buffer_(std::max(max_buffer, kFirstBuffer)),
+      write_time_(write_time) {
+  ticker_->add(*this);
+  registry_.add(*this);
+}
+
+Wire::~Wire() {
+  ticker_->remove(*this);
+  registry_.remove(*this);
+}
+
+asio::execution_context::id WireRegistry::id;
+
+void WireRegistry::shutdown() noexcept {
+  while (!wires_.empty()) {
+    Wire* wire = *wires_.begin();
+    wires_.erase(wires_.begin());
+    // Unwinding is posted by Asio, so the wire is not destroyed under our hands.
+    const auto parked = std::exchange(wire->resume_, nullptr);
+    wire->on_unasked = nullptr;
+  }
+}
+
+void Wire::on_tick(std::uint64_t now) {
+  if (now >= hard_at_ || now >= write_at_) {
+    hard_at_ = write_at_ = Ticker::kNever;
+    asio::post(socket_.get_executor(), [self = shared_from_this()] {
+      self->cut({Errc::kTimeout, "connection timed out"}, true);
+    });
+  }
+  if (now >= read_at_) {
+    read_at_ = Ticker::kNever;
+    timed_out_ = true;
+    wake_later();
+  }
+}
+
+void Wire::wake_later() {
+  if (!resume_) return;
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    if (self->resume_) std::exchange(self->resume_, nullptr)();
+  });
+}
+
+// --- input
+
+void Wire::consume(std::size_t n) {
+  begin_ += n;
+  if (begin_ != end_ || reading_) return;
+  begin_ = end_ = 0;
+}
+
+void Wire::shrink() {
+  if (begin_ != end_ || reading_ || capacity_ <= kKeptBuffer) return;
+  buffer_.reset();
+  capacity_ = begin_ = end_ = 0;
+}
+
+// False when the buffer is full and may not grow.
+bool Wire::make_room() {
+  if (begin_ == end_) {
+    begin_ = end_ = 0;
+  }
+  if (end_ < capacity_) return true;
+  if (begin_ > 0) {
+    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+    return true;
+  }
+  if (capacity_ >= max_buffer_) return false;
+  const std::size_t grown = capacity_ == 0 ? kFirstBuffer : std::min(capacity_ * 4, max_buffer_);
+  auto bigger = std::make_unique_for_overwrite<char[]>(grown);
+  if (end_ > 0) std::memcpy(bigger.get(), buffer_.get(), end_);
+  buffer_ = std::move(bigger);
+  capacity_ = grown;
+  return true;
+}
+
+void Wire::start_read() {
+  reading_ = true;
+  const auto space = asio::buffer(buffer_.get() + end_, capacity_ - end_);
+  auto done = [self = shared_from_this()](boost::system::error_code ec, std::size_t n) {
+    self->on_read(ec, n);
+  };
+  if (tls_) {
+    tls_->async_read_some(space, std::move(done));
+  } else {
+    socket_.async_read_some(space, std::move(done));
+  }
+}
+
+void Wire::on_read(boost::system::error_code ec, std::size_t n) {
+  reading_ = false;
+  end_ += n;
+  if (ec == asio::error::eof) {
+    eof_ = true;
+  } else if (ec) {
+    failed_ = true;  // also a TLS stream that ends without close_notify: truncation
+  }
+  if (resume_) {
+    std::exchange(resume_, nullptr)();
+  } else if (on_unasked) {
+    const auto tell = on_unasked;  // may replace itself
+    tell();
+  }
+}
+
+Status Wire::input_error() const {
+  if (cut_) return fail(*why_);
+  if (failed_) return fail(Errc::kIo, "connection lost");
+  return fail(Errc::kIo, "connection closed");
+}
+
+rt::Co<void> Wire::park() {
+  co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
+      [this](auto handler) {
+        auto slot = asio::get_associated_cancellation_slot(handler);
+        resume_ = [h = std::move(handler)]() mutable { std::move(h)(); };
+        if (slot.is_connected()) {
+          slot.assign([weak = weak_from_this()](asio::cancellation_type) {
+            const auto self = weak.lock();
+            if (!self) return;
+            self->cancelled_ = true;
+            self->wake_later();
+          });
+        }
+      },
+      asio::use_awaitable);
+}
+
+rt::Co<Status> Wire::fill(std::uint64_t until_tick) {
+  if (cut_ || ended()) co_return input_error();
+  if (until_tick <= ticker_->now()) co_return fail(Errc::kTimeout, "read timed out");
+  const std::size_t before = end_ - begin_;
+  if (!reading_) {
+    if (!make_room()) co_return fail(Errc::kTooLarge, "input buffer full");
+    start_read();
+  }
+  cancelled_ = timed_out_ = false;
+  read_at_ = until_tick;
+  // A wake-up that was meant for an earlier wait changes nothing here.
+  do {
+    co_await park();
+  } while (end_ - begin_ == before && !cut_ && !ended() && !cancelled_ && !timed_out_);
+  read_at_ = Ticker::kNever;
+  if (end_ - begin_ > before) co_return Status();
+  if (cut_ || ended()) co_return input_error();
+  if (cancelled_) co_return fail(Errc::kCancelled, "read cancelled");
+  co_return fail(Errc::kTimeout, "read timed out");
+}
+
+void Wire::read_ahead() {
+  if (reading_ || cut_ || ended() || !make_room()) return;
+  start_read();
+}
+
+rt::Co<Result<std::size_t>> Wire::read_body(BodyDecoder& decoder, std::span<char> out,
+                                            std::uint64_t until_tick) {
+  if (out.empty()) co_return fail(Errc::kInternal, "read into nothing");
+  for (;;) {
+    if (decoder.done()) co_return std::size_t{0};
+    if (!buffered().empty()) {
+      const auto step = decoder.decode(buffered(), out);
+      if (!step) co_return fail(step.error());
+      consume(step->consumed);
+      if (step->produced > 0) co_return step->produced;
+      continue;
+    }
+    const auto filled = co_await fill(until_tick);
+    if (filled) continue;
+    if (eof_ && !cut_ && buffered().empty()) {
+      if (const auto whole = decoder.at_end(); !whole) co_return fail(whole.error());
+      co_return std::size_t{0};
+    }
+    co_return fail(filled.error());
+  }
+}
+
+// --- output
+
+// Without waiting: how many bytes of the parts the socket took.
+Result<std::size_t> Wire::write_now(std::span<const std::string_view> parts) {
+  iovec vec[4];
+  std::size_t n = 0, total = 0;
+  for (const auto part : parts) {
+    if (part.empty()) continue;
+    vec[n++] = {const_cast<char*>(part.data()), part.size()};
+    total += part.size();
+  }
+  msghdr message{};
+  message.msg_iov = vec;
+  message.msg_iovlen = n;
+  if (total == 0) return std::size_t{0};
+  const auto sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent >= 0) return static_cast<std::size_t>(sent);
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return std::size_t{0};
+  return fail(Errc::kIo, "connection lost");
+}
+
+void Wire::try_write(std::string_view bytes) {
+  if (cut_ || tls_ || writing_) return;
+  (void)write_now(std::span(&bytes, 1));
+}
+
+rt::Co<Status> Wire::write(std::initializer_list<std::string_view> given) {
+  std::array<std::string_view, 4> parts;
+  if (given.size() > parts.size() || writing_) co_return fail(Errc::kInternal, "overlapping write");
+  std::ranges::copy(given, parts.begin());
+  if (cut_) co_return fail(*why_);
+  if (write_failed_) co_return fail(Errc::kIo, "connection lost");
+
+  std::string gathered;
+  if (tls_) {
+    std::size_t total = 0;
+    for (const auto p : parts) total += p.size();
+    if (total <= kGather && parts[0].size() != total) {
+      gathered.reserve(total);
+      for (const auto p : parts) gathered += p;
+      parts = {gathered};
+    }
+  }
+  std::size_t sent = 0;
+  if (!tls_) {
+    const auto now = write_now(parts);
+    if (!now) {
+      write_failed_ = true;
+      co_return fail(now.error());
+    }
+    sent = *now;
+  }
+  // The rest waits for the socket, each step of it bounded by write_time.
+  writing_ = true;
+  const auto self = shared_from_this();
+  for (auto& part : parts) {
+    const std::size_t skip = std::min(sent, part.size());
+    part.remove_prefix(skip);
+    sent -= skip;
+    while (!part.empty()) {
+      write_at_ = ticker_->after(write_time_);
+      const auto buffer = asio::buffer(part.data(), part.size());
+      const auto [ec, n] = tls_ ? co_await tls_->async_write_some(buffer, kAwait)
+                                : co_await socket_.async_write_some(buffer, kAwait);
+      write_at_ = Ticker::kNever;
+      if (ec) {
+        writing_ = false;
+        write_failed_ = true;
+        if (cut_) co_return fail(*why_);
+        if (ec == asio::error::operation_aborted)
+          co_return fail(Errc::kCancelled, "write cancelled");
+        co_return fail(Errc::kIo, "connection lost");
+      }
+      part.remove_prefix(n);
+    }
+  }
+  writing_ = false;
+  co_return Status();
+}
+
+// --- beginning and end
+
+rt::Co<Status> Wire::handshake(asio::ssl::context& context, bool server,
+                               std::chrono::milliseconds ttl, std::function<Status(SSL*)> prepare) {
+  tls_ = std::make_unique<Tls>(socket_, context);
+  if (prepare) STINT_CO_TRY(prepare(tls_->native_handle()));
+  hard_at_ = ticker_->after(ttl);
+  const auto self = shared_from_this();
+  const auto [ec] = co_await tls_->async_handshake(
+      server ? asio::ssl::stream_base::server : asio::ssl::stream_base::client, kAwait);
+  hard_at_ = Ticker::kNever;
+  if (!ec && !cut_) co_return Status();
+  const bool timed_out = cut_ && why_->code == Errc::kTimeout;
+  cut({Errc::kIo, "tls handshake failed"}, false);
+  if (timed_out) co_return fail(Errc::kTimeout, "tls handshake timed out");
+  co_return fail(Errc::kUnauthenticated, "tls handshake failed");
+}
+
+rt::Co<void> Wire::close_gently(std::chrono::milliseconds patience) {
+  const auto self = shared_from_this();
+  if (cut_) co_return;
+  hard_at_ = ticker_->after(patience);
+  if (tls_ && !reading_ && !writing_ && !write_failed_) {
+    // close_notify; waiting for the peer's is bounded by the hard limit.
+    (void)co_await tls_->async_shutdown(kAwait);
+  } else if (!write_failed_) {
+    boost::system::error_code ignored;
+    socket_.shutdown(Socket::shutdown_send, ignored);
+    std::size_t dropped = 0;
+    while (!cut_ && dropped < 256 * 1024) {
+      dropped += buffered().size();
+      consume(buffered().size());
+      if (!co_await fill(hard_at_)) break;
+    }
+  }
+  cut({Errc::kIo, "connection closed"}, false);
+}
+
+void Wire::cut(Error why, bool reset) {
+  if (cut_) return;
+  cut_ = true;
+  why_ = why;
+  hard_at_ = write_at_ = read_at_ = Ticker::kNever;
+  boost::system::error_code ignored;
+  if (reset) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+  socket_.close(ignored);
+  // A pending read ends by itself and wakes its waiter; a waiter without one is woken here.
+  if (!reading_) wake_later();
+  if (on_unasked && !resume_) {
+    const auto tell = on_unasked;
+    tell();
+  }
+}
+
+}  // namespace stint::net
