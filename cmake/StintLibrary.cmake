@@ -88,7 +88,7 @@ endfunction()
 # fuzz targets and benchmarks may go further (TEST_DEPS).
 function(stint_check_edges NAME sources deps)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
-  list(FILTER headers EXCLUDE REGEX "/(target|build)/|_test_util\\.h$")
+  list(FILTER headers EXCLUDE REGEX "/(target|build)/|_(test_util|for_test)\\.h$")
   foreach(file IN LISTS sources headers)
     file(STRINGS ${file} lines REGEX "^[ \t]*#[ \t]*include[ \t]*[<\"]stint/")
     foreach(line IN LISTS lines)
