@@ -3,13 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "stint/crypto/aead.h"
+#include "stint/testkit/reveal.h"
 #include "stint/testkit/seeded_entropy.h"
-
-namespace stint {
-struct RevealKeyForTest {
-  static std::string_view reveal(const Secret& s) { return s.reveal(RevealKey{}); }
-};
-}  // namespace stint
 
 namespace stint::crypto {
 namespace {

@@ -8,14 +8,9 @@
 
 #include "stint/crypto/hot_keys.h"
 #include "stint/crypto/system_entropy.h"
+#include "stint/testkit/reveal.h"
 #include "stint/testkit/seeded_entropy.h"
 #include "vectors_test_util.h"
-
-namespace stint {
-struct RevealKeyForTest {
-  static std::string_view reveal(const Secret& s) { return s.reveal(RevealKey{}); }
-};
-}  // namespace stint
 
 namespace stint::crypto {
 namespace {

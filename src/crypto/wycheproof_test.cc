@@ -47,7 +47,7 @@ TEST(Wycheproof, Es256P1363) {
                                   [&](const object& group, const object& test) {
                                     expect_row(p256_key(group), Alg::kES256, test, counts);
                                   });
-  if (!rows) GTEST_SKIP();
+  if (!rows) GTEST_SKIP() << "vectors folder absent";
   EXPECT_EQ(*rows, 262u);
   EXPECT_EQ(counts, (Counts{173, 89}));
 }
@@ -69,7 +69,7 @@ TEST(Wycheproof, Es256P1363WithTable) {
                                     ASSERT_TRUE(HotKeys::has_table(*key));
                                     expect_row(*key, Alg::kES256, test, counts);
                                   });
-  if (!rows) GTEST_SKIP();
+  if (!rows) GTEST_SKIP() << "vectors folder absent";
   EXPECT_EQ(*rows, 262u);
   EXPECT_EQ(counts, (Counts{173, 89}));
 }
@@ -82,7 +82,7 @@ TEST(Wycheproof, Ed25519) {
         ASSERT_TRUE(key.has_value());
         expect_row(*key, Alg::kEdDSA, test, counts);
       });
-  if (!rows) GTEST_SKIP();
+  if (!rows) GTEST_SKIP() << "vectors folder absent";
   EXPECT_EQ(*rows, 151u);
   EXPECT_EQ(counts, (Counts{88, 63}));
 }
@@ -110,7 +110,7 @@ TEST(Wycheproof, Rs256) {
                                     acceptable += str(test, "result") == "acceptable";
                                     expect_row(rsa_key(group), Alg::kRS256, test, counts);
                                   });
-  if (!rows) GTEST_SKIP();
+  if (!rows) GTEST_SKIP() << "vectors folder absent";
   EXPECT_EQ(*rows, 259u);
   EXPECT_EQ(acceptable, 1u);
   EXPECT_EQ(counts, (Counts{9, 250}));
@@ -122,7 +122,7 @@ TEST(Wycheproof, Ps256) {
                                   [&](const object& group, const object& test) {
                                     expect_row(rsa_key(group), Alg::kPS256, test, counts);
                                   });
-  if (!rows) GTEST_SKIP();
+  if (!rows) GTEST_SKIP() << "vectors folder absent";
   EXPECT_EQ(*rows, 108u);
   EXPECT_EQ(counts, (Counts{63, 45}));
 }
@@ -137,7 +137,7 @@ TEST(Wycheproof, HmacSha256) {
         ASSERT_EQ(good, str(test, "result") == "valid");
         ++(good ? counts.valid : counts.refused);
       });
-  if (!rows) GTEST_SKIP();
+  if (!rows) GTEST_SKIP() << "vectors folder absent";
   EXPECT_EQ(*rows, 174u);
   EXPECT_EQ(counts, (Counts{66, 108}));
 }
@@ -157,7 +157,7 @@ TEST(Wycheproof, HkdfSha256) {
       ++counts.refused;
     }
   });
-  if (!rows) GTEST_SKIP();
+  if (!rows) GTEST_SKIP() << "vectors folder absent";
   EXPECT_EQ(*rows, 86u);
   EXPECT_EQ(counts, (Counts{83, 3}));
 }
@@ -187,7 +187,7 @@ TEST(Wycheproof, Aes256Gcm) {
       ++counts.refused;
     }
   });
-  if (!rows) GTEST_SKIP();
+  if (!rows) GTEST_SKIP() << "vectors folder absent";
   EXPECT_EQ(*rows, 316u);
   EXPECT_EQ(other_sizes, 250u);
   EXPECT_EQ(counts.valid + counts.refused, 66u);
