@@ -1,0 +1,157 @@
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stint/authority/authority.h"
+#include "stint/base/clock.h"
+#include "stint/base/entropy.h"
+#include "stint/base/error.h"
+#include "stint/domain/task.h"
+#include "stint/jose/access_token.h"
+#include "stint/opening/wanted.h"
+#include "stint/proof/gate.h"
+#include "stint/rt/co.h"
+#include "stint/trust/issuer_keys.h"
+
+namespace stint::opening {
+
+// What a refusal is about: OAuth has an error code for each, the API a problem.
+enum class Part : std::uint8_t {
+  kRequest,  // malformed, or something is missing
+  kClient,   // who the agent's instance is (invalid_client)
+  kSubject,  // the ID token, parent token or handle
+  kDetails,  // authorization_details: what is asked for
+  kTarget,   // `resource`: for whom the token is
+  kPolicy,   // may not, though all of it is true
+  kServer,   // not recorded, not decided: later may work
+};
+
+struct Refusal {
+  Error error;
+  Part part = Part::kRequest;
+};
+template <class T>
+struct [[nodiscard]] Outcome : std::expected<T, Refusal> {
+  using std::expected<T, Refusal>::expected;
+};
+
+// Where a request came in, for policies, events and signals.
+struct Where {
+  std::string_view endpoint;  // literal: "token-endpoint", "api"
+  std::string ip;
+  bool fresh_proof = false;
+};
+
+// An agent's instance that proved to be it. Only Opener makes one.
+class Client {
+ public:
+  const std::string& agent() const { return agent_; }
+  // For authority's commands: the assertion is spent in their transaction too.
+  const authority::SingleUse& spend() const { return spend_; }
+
+ private:
+  friend class Opener;
+  Client(std::string agent, authority::SingleUse spend)
+      : agent_(std::move(agent)), spend_(std::move(spend)) {}
+  std::string agent_;
+  authority::SingleUse spend_;
+};
+
+// A human whose ID token was good, and whom an operator declared. Only Opener makes one.
+class Person {
+ public:
+  const std::string& name() const { return name_; }  // resource::Human::name; `sub`
+  // The human's own groups and those that the ID token says, as far as they are declared; sorted,
+  // unique.
+  const std::vector<std::string>& groups() const { return groups_; }
+  bool in_group(std::string_view group) const;
+  const std::string& acr() const { return acr_; }
+  std::optional<WallTime> auth_time() const { return auth_time_; }
+  // The claim `may_act` (RFC 8693 section 4.4): the only agent that may act for the human.
+  const std::optional<std::string>& may_act() const { return may_act_; }
+
+ private:
+  friend class Opener;
+  Person() = default;
+  std::string name_;
+  std::vector<std::string> groups_;
+  std::string acr_;
+  std::optional<WallTime> auth_time_;
+  std::optional<std::string> may_act_;
+};
+
+inline constexpr std::string_view kClientAssertionType =
+    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+// The one way in: what a token request and POST /v1/tasks have in common. Verifies who asks and for
+// whom, reads what is wanted, and runs the command.
+//
+// Threads:   any. Ownership: borrows its parts; outlives its coroutines.
+// Blocking:  never; person() and borrowed() may wait for an issuer's keys.
+// Limits:    assertions of 8 KiB, ID tokens of 16 KiB; assertions are remembered for their life
+//            (2,000,000 at most, then kLimit).
+// Closed:    what cannot be verified now is refused.
+class Opener {
+ public:
+  Opener(authority::Authority& authority, trust::IssuerKeys& keys, Entropy& entropy);
+  ~Opener();
+  Opener(const Opener&) = delete;
+  Opener& operator=(const Opener&) = delete;
+
+  // --- who ---
+  // private_key_jwt (RFC 7523 as updated): `aud` is our issuer, alg and key are registered for the
+  // agent, each jti counts once, here and (by Client::spend) in the store. `client_id`: as sent, ""
+  // when it was not; must agree. Part kClient.
+  // Errors: kUnsupported "client_assertion_type", kUnauthenticated "unknown client" (also for a
+  // suspended or retired agent whose signature was good: kDenied "the agent is suspended", "the
+  // agent is retired"), those of jose::verify_client_assertion, kReplayed "client assertion used
+  // before", kLimit.
+  Outcome<Client> authenticate(std::string_view assertion_type, std::string_view assertion,
+                               std::string_view client_id, WallTime now);
+
+  // An ID token of a declared issuer, no older than its max_age, for a declared human. The API takes
+  // people in by this too. Part kSubject.
+  // Errors: kWrongIssuer "id token issuer is not trusted", those of jose::verify_id_token, kExpired
+  // "id token is too old", kNotFound "the human is not known here"; kUnavailable (part kServer).
+  rt::Co<Outcome<Person>> person(std::string id_token, WallTime now);
+
+  // Whether a text that was refused is a human's ID token of a trusted issuer (good signature,
+  // expired or not) or the value of an upstream's credential: offered by an agent, it was borrowed.
+  // The caller reports signal "borrowed-session".
+  rt::Co<bool> borrowed(std::string offered);
+
+  // --- for whom the token is ---
+  // `wanted`: the values of `resource` (RFC 8707), and of `audience` (RFC 8693), which may also be
+  // an upstream's name. None: the only upstream of `grants`. Part kTarget.
+  // Errors: kMalformed "resource is not an absolute URI", kWrongAudience (unknown, several, not
+  // granted, or a choice is needed).
+  Outcome<std::string> audience(const std::vector<std::string>& resources,
+                                const std::vector<std::string>& audiences,
+                                const std::vector<domain::Grant>& grants) const;
+
+  // --- the commands ---
+  // Autonomous without a person. `audience`: mint the first token for it; none: no token.
+  rt::Co<Outcome<authority::Opened>> open(Client client, std::optional<Person> person,
+                                          domain::Binding binding, Wanted wanted,
+                                          std::optional<std::string> audience, Where where);
+  // A child of the task of `parent`, for the instance that proved to be `client`. The human is the
+  // parent's.
+  rt::Co<Outcome<authority::Opened>> delegate(Client client, jose::VerifiedToken parent,
+                                              domain::Binding binding, Wanted wanted,
+                                              std::optional<std::string> audience, Where where);
+
+  // An access token of ours as subject_token: signature, issuer, times; any audience. Whether its
+  // task lives is for delegate(). Part kSubject.
+  Outcome<jose::VerifiedToken> parent_token(std::string_view compact, WallTime now) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace stint::opening
