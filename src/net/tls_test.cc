@@ -1,0 +1,293 @@
+#include "stint/net/tls.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include "net_testing.h"
+#include "stint/crypto/digest.h"
+#include "stint/net/client.h"
+
+namespace stint::net {
+namespace {
+using namespace std::chrono_literals;
+using testing::eventually;
+using ::testing::HasSubstr;
+using testing::Rig;
+using testing::Sock;
+
+struct Identity {
+  std::string cert_pem, key_pem, der;
+  X509* cert = nullptr;
+  EVP_PKEY* key = nullptr;
+};
+
+std::string drained(BIO* bio) {
+  char* data = nullptr;
+  const long n = BIO_get_mem_data(bio, &data);
+  std::string out(data, static_cast<std::size_t>(n));
+  BIO_free(bio);
+  return out;
+}
+
+// A fresh certificate; self-signed without an issuer. Leaks its two handles: tests end soon.
+Identity make(const char* name, const char* alt_names, const Identity* issuer, bool authority,
+              long from = -60, long to = 3600) {
+  Identity id;
+  id.key = EVP_EC_gen("P-256");
+  id.cert = X509_new();
+  X509_set_version(id.cert, 2);
+  static long serial = 1;
+  ASN1_INTEGER_set(X509_get_serialNumber(id.cert), ++serial);
+  X509_gmtime_adj(X509_getm_notBefore(id.cert), from);
+  X509_gmtime_adj(X509_getm_notAfter(id.cert), to);
+  X509_NAME_add_entry_by_txt(X509_get_subject_name(id.cert), "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
+  X509_set_issuer_name(id.cert, X509_get_subject_name(issuer ? issuer->cert : id.cert));
+  X509_set_pubkey(id.cert, id.key);
+  X509V3_CTX ctx;
+  X509V3_set_ctx(&ctx, issuer ? issuer->cert : id.cert, id.cert, nullptr, nullptr, 0);
+  const auto extend = [&](int nid, const char* value) {
+    X509_EXTENSION* e = X509V3_EXT_conf_nid(nullptr, &ctx, nid, value);
+    ASSERT_NE(e, nullptr);
+    X509_add_ext(id.cert, e, -1);
+    X509_EXTENSION_free(e);
+  };
+  extend(NID_basic_constraints, authority ? "critical,CA:TRUE" : "CA:FALSE");
+  if (alt_names) extend(NID_subject_alt_name, alt_names);
+  EXPECT_NE(X509_sign(id.cert, issuer ? issuer->key : id.key, EVP_sha256()), 0);
+  BIO* out = BIO_new(BIO_s_mem());
+  PEM_write_bio_X509(out, id.cert);
+  id.cert_pem = drained(out);
+  out = BIO_new(BIO_s_mem());
+  PEM_write_bio_PrivateKey(out, id.key, nullptr, nullptr, 0, nullptr, nullptr);
+  id.key_pem = drained(out);
+  out = BIO_new(BIO_s_mem());
+  i2d_X509_bio(out, id.cert);
+  id.der = drained(out);
+  return id;
+}
+
+const Identity& test_ca() {
+  static const Identity id = make("test ca", nullptr, nullptr, true);
+  return id;
+}
+const Identity& test_server() {
+  static const Identity id = make("test server", "IP:127.0.0.1,DNS:localhost", &test_ca(), false);
+  return id;
+}
+
+// Serves "tls=… cert=<hex or ->" and a large body at /big.
+rt::Co<void> tell(Exchange& ex) {
+  std::string out = ex.peer().tls ? "tls " : "plain ";
+  if (ex.head().target == "/big") {
+    out.assign(3'000'000, 'b');
+  } else if (ex.peer().certificate) {
+    out.append(reinterpret_cast<const char*>(ex.peer().certificate->data()), 32);
+  } else {
+    out += '-';
+  }
+  const auto body = co_await ex.read_body(1 << 24);
+  out += body.value_or("?");
+  (void)co_await ex.respond({200, {}, std::move(out)});
+}
+
+struct TlsRig : Rig {
+  explicit TlsRig(const Identity& id, ClientCertificate ask = ClientCertificate::kNotAsked,
+                  ServerLimits limits = {})
+      : Rig(tell, limits) {
+    auto tls = TlsServer::from_pem(id.cert_pem, id.key_pem, ask);
+    EXPECT_TRUE(tls) << tls.error().reason.text();
+    const auto bound = server.listen_tcp("127.0.0.1", 0, *tls);
+    EXPECT_TRUE(bound);
+    tls_port = bound.value_or(0);
+  }
+  std::string url(std::string_view host, std::string_view path = "/") const {
+    return "https://" + std::string(host) + ':' + std::to_string(tls_port) + std::string(path);
+  }
+  std::uint16_t tls_port = 0;
+};
+
+std::string ask(const std::string& url, const TlsClient& tls, std::string body = "") {
+  SimpleRequest r{.url = url, .body = std::move(body)};
+  if (!r.body.empty()) r.method = "POST";
+  const auto got = simple_request(testing::real_clock(), r, tls, {.response_bytes = 1 << 25});
+  return got ? got->body : std::string(got.error().reason.text());
+}
+
+TEST(Tls, VerifiesNameAndChain) {
+  TlsRig rig(test_server());
+  const auto trusting = *TlsClient::with_roots_pem(test_ca().cert_pem);
+  EXPECT_EQ(ask(rig.url("127.0.0.1"), trusting), "tls -");
+  EXPECT_EQ(ask(rig.url("localhost"), trusting), "tls -");
+  // Another root, the system's roots: refused, and the server's handler saw nothing.
+  const auto before = rig.server.stats().handled;
+  const auto other = make("other ca", nullptr, nullptr, true);
+  EXPECT_EQ(ask(rig.url("127.0.0.1"), *TlsClient::with_roots_pem(other.cert_pem)),
+            "tls handshake failed");
+  EXPECT_EQ(ask(rig.url("127.0.0.1"), *TlsClient::system_roots()), "tls handshake failed");
+  EXPECT_EQ(rig.server.stats().handled, before);
+}
+
+TEST(Tls, RefusesWrongNamesAndTimes) {
+  const auto trusting = *TlsClient::with_roots_pem(test_ca().cert_pem);
+  const Identity bad[] = {
+      make("127.0.0.1", nullptr, &test_ca(), false),          // only a common name
+      make("x", "DNS:localhost", &test_ca(), false),          // a name, not this address
+      make("x", "DNS:127.0.0.1", &test_ca(), false),          // an address spelt as a name
+      make("x", "IP:127.0.0.1", &test_ca(), false, -60, -1),  // expired
+      make("x", "IP:127.0.0.1", &test_ca(), false, 60, 120),  // not yet valid
+      make("x", "IP:127.0.0.1", nullptr, false),              // self-signed
+  };
+  for (const auto& id : bad) {
+    TlsRig rig(id);
+    EXPECT_EQ(ask(rig.url("127.0.0.1"), trusting), "tls handshake failed");
+    EXPECT_EQ(rig.server.stats().handled, 0U);
+  }
+  const auto wild = make("x", "DNS:loc*", &test_ca(), false);
+  TlsRig rig(wild);
+  EXPECT_EQ(ask(rig.url("localhost"), trusting), "tls handshake failed");
+}
+
+TEST(Tls, LargeBodiesBothWays) {
+  TlsRig rig(test_server());
+  const auto trusting = *TlsClient::with_roots_pem(test_ca().cert_pem);
+  const std::string up(5'000'000, 'u');
+  EXPECT_TRUE(ask(rig.url("127.0.0.1", "/big"), trusting, up) == std::string(3'000'000, 'b') + up);
+}
+
+TEST(Tls, ClientCertificateIsPossessionOnly) {
+  TlsRig rig(test_server(), ClientCertificate::kAsked);
+  const auto trusting = *TlsClient::with_roots_pem(test_ca().cert_pem);
+  EXPECT_EQ(ask(rig.url("127.0.0.1"), trusting), "tls -");  // asked, not demanded
+  for (const auto& id :
+       {make("self", nullptr, nullptr, false), make("agent", nullptr, &test_ca(), false),
+        make("expired", nullptr, nullptr, false, -60, -1)}) {
+    const auto presenting = trusting.with_certificate(id.cert_pem, id.key_pem);
+    ASSERT_TRUE(presenting) << presenting.error().reason.text();
+    const auto print = crypto::cert_thumbprint(id.der);
+    EXPECT_EQ(ask(rig.url("127.0.0.1"), *presenting), "tls " + std::string(crypto::view(print)));
+  }
+}
+
+TEST(Tls, ACertificateThatIsNotAskedForIsNotSeen) {
+  TlsRig rig(test_server());
+  const auto id = make("self", nullptr, nullptr, false);
+  const auto tls =
+      TlsClient::with_roots_pem(test_ca().cert_pem)->with_certificate(id.cert_pem, id.key_pem);
+  EXPECT_EQ(ask(rig.url("127.0.0.1"), *tls), "tls -");
+}
+
+TEST(Tls, KeysOfOtherCertificatesAreRefused) {
+  const auto a = make("a", nullptr, nullptr, false), b = make("b", nullptr, nullptr, false);
+  const auto no = ClientCertificate::kNotAsked;
+  EXPECT_EQ(TlsServer::from_pem(a.cert_pem, b.key_pem, no).error().reason.text(),
+            "private key is of another certificate");
+  EXPECT_EQ(TlsServer::from_pem("x", a.key_pem, no).error().reason.text(),
+            "certificate is not PEM");
+  EXPECT_EQ(TlsServer::from_pem(a.cert_pem, "x", no).error().reason.text(),
+            "private key is not unencrypted PEM");
+  EXPECT_EQ(TlsServer::from_files("/nonexistent", "/nonexistent", no).error().code, Errc::kIo);
+  EXPECT_EQ(TlsClient::with_roots_pem("").error().reason.text(), "no root certificate in the text");
+  EXPECT_EQ(TlsClient::with_roots_pem("junk").error().reason.text(),
+            "no root certificate in the text");
+}
+
+TEST(Tls, SilentHandshakesAreCut) {
+  ServerLimits limits;
+  limits.handshake = 50ms;
+  TlsRig rig(test_server(), ClientCertificate::kNotAsked, limits);
+  auto mute = Sock::tcp(rig.tls_port);
+  EXPECT_EQ(mute.all(), "");
+  auto plain = Sock::tcp(rig.tls_port);
+  plain.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_THAT(plain.all(), ::testing::Not(HasSubstr("HTTP")));
+  EXPECT_EQ(rig.server.stats().handled, 0U);
+  EXPECT_TRUE(eventually([&] { return rig.server.stats().connections == 0; }));
+}
+
+// A client with protocol limits and ALPN of its own; returns the version, "" when refused.
+std::string shake(std::uint16_t port, int max_version, std::string_view alpn) {
+  SSL_CTX* ctx = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_security_level(ctx, 0);
+  SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
+  SSL_CTX_set_max_proto_version(ctx, max_version);
+  if (!alpn.empty())
+    SSL_CTX_set_alpn_protos(ctx, reinterpret_cast<const unsigned char*>(alpn.data()),
+                            static_cast<unsigned>(alpn.size()));
+  Sock sock = Sock::tcp(port);
+  SSL* ssl = SSL_new(ctx);
+  SSL_set_fd(ssl, sock.fd());
+  std::string out;
+  if (SSL_connect(ssl) == 1) {
+    const unsigned char* chosen = nullptr;
+    unsigned n = 0;
+    SSL_get0_alpn_selected(ssl, &chosen, &n);
+    out = std::string(SSL_get_version(ssl)) + ' ' +
+          std::string(reinterpret_cast<const char*>(chosen), n);
+  }
+  SSL_free(ssl);
+  SSL_CTX_free(ctx);
+  return out;
+}
+
+TEST(Tls, VersionsAndProtocols) {
+  TlsRig rig(test_server());
+  EXPECT_EQ(shake(rig.tls_port, TLS1_3_VERSION, "\x08http/1.1"), "TLSv1.3 http/1.1");
+  EXPECT_EQ(shake(rig.tls_port, TLS1_2_VERSION, "\x02h2\x08http/1.1"), "TLSv1.2 http/1.1");
+  EXPECT_EQ(shake(rig.tls_port, TLS1_3_VERSION, ""), "TLSv1.3 ");
+  EXPECT_EQ(shake(rig.tls_port, TLS1_1_VERSION, ""), "");
+  EXPECT_EQ(shake(rig.tls_port, TLS1_3_VERSION, "\x02h2"), "");
+}
+
+rt::Co<void> pooled(std::uint16_t port, TlsClient tls, Client::Stats* stats) {
+  Client client(co_await rt::this_executor(), testing::real_clock(), std::move(tls));
+  for (int i = 0; i < 3; ++i) {
+    auto ex = co_await client.open({Origin::Kind::kHttps, "127.0.0.1", port},
+                                   {"GET", "/", {}, http::Version::k11}, {},
+                                   rt::Deadline::in(testing::real_clock(), 5s));
+    EXPECT_TRUE(ex);
+    EXPECT_TRUE(co_await ex->head());
+    EXPECT_EQ((co_await ex->read_body(100)).value_or("?"), "tls -");
+  }
+  *stats = client.stats();
+}
+
+TEST(Tls, ConnectionsArePooled) {
+  TlsRig rig(test_server());
+  Client::Stats stats;
+  rt::block_on(pooled(rig.tls_port, *TlsClient::with_roots_pem(test_ca().cert_pem), &stats));
+  EXPECT_EQ(stats.connected, 1U);
+  EXPECT_EQ(stats.reused, 2U);
+}
+
+// An end without close_notify is a truncation, where only the end says that the body is whole.
+TEST(Tls, TruncatedStreamsAreNotWhole) {
+  testing::FakeUpstream up([](Sock& sock, int n) {
+    SSL_CTX* ctx = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_use_certificate(ctx, test_server().cert);
+    SSL_CTX_use_PrivateKey(ctx, test_server().key);
+    SSL* ssl = SSL_new(ctx);
+    SSL_set_fd(ssl, sock.fd());
+    if (SSL_accept(ssl) == 1) {
+      char in[4096];
+      SSL_read(ssl, in, sizeof in);
+      constexpr std::string_view kReply = "HTTP/1.1 200 OK\r\n\r\nhalf";
+      SSL_write(ssl, kReply.data(), static_cast<int>(kReply.size()));
+      if (n == 1) SSL_shutdown(ssl);
+    }
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+  });
+  const auto trusting = *TlsClient::with_roots_pem(test_ca().cert_pem);
+  const std::string url = "https://127.0.0.1:" + std::to_string(up.port()) + "/";
+  EXPECT_EQ(ask(url, trusting), "connection lost");
+  EXPECT_EQ(ask(url, trusting), "half");
+}
+
+}  // namespace
+}  // namespace stint::net
