@@ -14,9 +14,12 @@ std::string_view text(Outcome outcome);  // "permit", "deny", "ask"
 
 constexpr std::string_view problem(Outcome outcome) {
   switch (outcome) {
-    case Outcome::kPermit: return "";
-    case Outcome::kDeny: return "urn:stint:problem:denied";
-    case Outcome::kAsk: return "urn:stint:problem:approval-required";
+    case Outcome::kPermit:
+      return "";
+    case Outcome::kDeny:
+      return "urn:stint:problem:denied";
+    case Outcome::kAsk:
+      return "urn:stint:problem:approval-required";
   }
   __builtin_trap();
 }
@@ -35,7 +38,8 @@ struct Decision {
   bool four_eyes = false;  // on kAsk: the approver must not be the task's own human
   bool for_task = false;   // on kAsk: every asking policy lets the answer hold for the whole task
 
-  // On kDeny: a fresh proof (Facts::request.fresh_proof) alone would turn it into a permit or an ask.
+  // On kDeny: a fresh proof (Facts::request.fresh_proof) alone would turn it into a permit or an
+  // ask.
   bool step_up = false;
   // On kDeny: a determining policy says @close: the task has to be closed.
   bool close = false;

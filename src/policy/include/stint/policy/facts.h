@@ -30,17 +30,17 @@ struct UpstreamFacts {
 struct TaskFacts {
   std::string id;
   std::string purpose;
-  std::string reference;                // "": none
-  std::string environment;              // "": none
-  std::string ceiling = "restricted";   // as sensitivity
-  std::int64_t age_seconds = 0;         // since opened
-  std::int64_t life_seconds = 0;        // opened to deadline
-  std::int64_t depth = 0;               // 0: no parent
+  std::string reference;               // "": none
+  std::string environment;             // "": none
+  std::string ceiling = "restricted";  // as sensitivity
+  std::int64_t age_seconds = 0;        // since opened
+  std::int64_t life_seconds = 0;       // opened to deadline
+  std::int64_t depth = 0;              // 0: no parent
   bool attended = false;
-  bool autonomous = false;              // no human: the agent's owner answers for it
-  bool inherits_human_read = false;     // holds a human's own read access: may only read
+  bool autonomous = false;           // no human: the agent's owner answers for it
+  bool inherits_human_read = false;  // holds a human's own read access: may only read
   std::optional<std::int64_t> requests_left, bytes_left;  // none: unlimited
-  std::vector<std::string> grants;      // "upstream:action"; on kCall those that match the resource
+  std::vector<std::string> grants;  // "upstream:action"; on kCall those that match the resource
   bool operator==(const TaskFacts&) const = default;
 };
 
@@ -63,9 +63,10 @@ struct AgentFacts {
 struct RequestFacts {
   std::string ip;  // "": none (a Unix socket). Text that is no address: error, so deny.
   std::string method, path;
-  std::int64_t weekday = 0;  // UTC, 0 Sunday
+  std::int64_t weekday = 0;           // UTC, 0 Sunday
   std::int64_t hour = 0, minute = 0;  // UTC
-  bool fresh_proof = false;  // its proof answers a nonce of the last seconds: what a step-up asks for
+  bool fresh_proof =
+      false;  // its proof answers a nonce of the last seconds: what a step-up asks for
   std::map<std::string, std::string> arguments;  // tool or command arguments, as text
   bool operator==(const RequestFacts&) const = default;
 };

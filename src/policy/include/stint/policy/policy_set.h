@@ -38,7 +38,7 @@ struct Vocabulary {
 
 // What a policy says about itself, for lists and explanations.
 struct PolicyInfo {
-  std::string id;       // @id, or "<file>:<n>"
+  std::string id;  // @id, or "<file>:<n>"
   bool forbids = false;
   std::string file;
   std::size_t line = 0;
@@ -78,6 +78,7 @@ class PolicySet {
   std::vector<std::string> reads() const;
 
  private:
+  friend struct Inside;
   struct Impl;
   explicit PolicySet(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;
