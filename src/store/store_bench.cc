@@ -110,13 +110,16 @@ void measure(benchmark::State& state, F command) {
   warm = count / 4;
   Outcome best;
   double raw = 0;
+  std::vector<double> ratios;
   std::size_t acknowledged = warm;
   for (auto _ : state) {
-    raw = std::max(raw, raw_rate(directory.path));  // interleaved: the machine is shared
+    const double lone = raw_rate(directory.path);  // interleaved: the machine is shared
+    raw = std::max(raw, lone);
     Outcome o = drive(store, outstanding, count, next);
     warm += count;
     acknowledged += count;
     if (!o.ok) return state.SkipWithError("write failed");
+    ratios.push_back(o.rate / lone);
     if (o.rate > best.rate) best = std::move(o);
   }
   if (store.size() != acknowledged) return state.SkipWithError("events are missing");
@@ -124,7 +127,8 @@ void measure(benchmark::State& state, F command) {
   const double p99 = percentile(best.latency, 0.99);
   state.counters["per_s"] = best.rate;
   state.counters["raw_per_s"] = raw;
-  state.counters["x_raw"] = best.rate / raw;
+  state.counters["x_raw"] = percentile(ratios, 0.5);  // of the rounds
+  state.counters["x_best"] = best.rate / raw;         // best round against best round
   state.counters["p50_us"] = p50;
   state.counters["p99_us"] = p99;
   state.counters["p99_to_p50"] = p99 / p50;

@@ -202,8 +202,10 @@ void Writer::run(Item& item) {
     Tx tx(*connection_, size() + before, events_);
     try {
       const Status status = item.command->run(tx);
-      item.error = tx.verdict();
+      // The command's own refusal says more than what its half-done changes lack.
+      item.error = tx.error();
       if (!item.error && !status) item.error = status.error();
+      if (!item.error) item.error = tx.verdict();
     } catch (...) {
       item.error = Error{Errc::kInternal, "command threw"};
     }
