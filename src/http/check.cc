@@ -25,10 +25,22 @@ constexpr auto kTokenChars = [] {
 }();
 
 // Fields that decide who asks, what the body is and how it is read: two of them are two answers.
-constexpr std::string_view kSingle[] = {
-    "Authorization", "DPoP",   "Cookie",      "Content-Type", "Content-Encoding", "Content-Length",
-    "Expect",        "Host",   "Prefer",      "If-Match",     "Idempotency-Key",  "Content-Range",
-    "Transfer-Encoding", "User-Agent", "Origin", "X-HTTP-Method-Override"};
+constexpr std::string_view kSingle[] = {"Authorization",
+                                        "DPoP",
+                                        "Cookie",
+                                        "Content-Type",
+                                        "Content-Encoding",
+                                        "Content-Length",
+                                        "Expect",
+                                        "Host",
+                                        "Prefer",
+                                        "If-Match",
+                                        "Idempotency-Key",
+                                        "Content-Range",
+                                        "Transfer-Encoding",
+                                        "User-Agent",
+                                        "Origin",
+                                        "X-HTTP-Method-Override"};
 
 // What Connection may not name: dropping them as hop-by-hop would change what the message means.
 constexpr std::string_view kNotHopByHop[] = {
@@ -85,9 +97,8 @@ Status check_fields(const Headers& headers, std::size_t first_line, const HeadLi
 Status check_connection(const Headers& headers) {
   for (const Header& h : headers) {
     if (!iequal(h.name, "Connection")) continue;
-    const bool tokens = each_element(h.value, [](std::string_view option) {
-      return option.empty() || is_token(option);
-    });
+    const bool tokens = each_element(
+        h.value, [](std::string_view option) { return option.empty() || is_token(option); });
     if (!tokens) return fail(Errc::kMalformed, "connection option");
     const bool harmless = each_element(h.value, [](std::string_view option) {
       return !listed(option, kNotHopByHop) &&
@@ -246,7 +257,8 @@ Result<Framing> check_response(const ResponseHead& head, std::string_view method
   // RFC 9112 section 6.3, 1: no body whatever the fields say; RFC 9110 section 8.6: a length on 1xx
   // or 204 is an error.
   if (head.status < 200 || head.status == 204) {
-    if (chunked || (length && *length != "0")) return fail(Errc::kMalformed, "body on bodiless status");
+    if (chunked || (length && *length != "0"))
+      return fail(Errc::kMalformed, "body on bodiless status");
     return Framing{};
   }
   if (head.status == 304 || method == "HEAD") return Framing{};

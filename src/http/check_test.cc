@@ -51,8 +51,7 @@ const Row kRows[] = {
     {"cl_hex", post({{"Content-Length", "0x3"}}), "content-length not a number"},
     {"cl_space", post({{"Content-Length", "3 4"}}), "content-length not a number"},
     {"cl_empty", post({{"Content-Length", ""}}), "content-length not a number"},
-    {"cl_overflow", post({{"Content-Length", "18446744073709551617"}}),
-     "content-length too large"},
+    {"cl_overflow", post({{"Content-Length", "18446744073709551617"}}), "content-length too large"},
     {"cl_over_int64", post({{"Content-Length", "9223372036854775808"}}),
      "content-length too large"},
     {"te_identity", post({{"Transfer-Encoding", "identity"}}), "transfer-encoding not chunked"},
@@ -107,8 +106,7 @@ const Row kRows[] = {
     {"method_space", get({}, "GET /x"), "method not a token"},
     {"method_empty", get({}, ""), "method not a token"},
     {"method_long", get({}, std::string(33, 'A')), "method too large"},
-    {"http10_te", old("POST", {{"Transfer-Encoding", "chunked"}}),
-     "transfer-encoding in http/1.0"},
+    {"http10_te", old("POST", {{"Transfer-Encoding", "chunked"}}), "transfer-encoding in http/1.0"},
     {"http10_no_length", old("POST", {}), "content-length missing in http/1.0"},
     {"http10_get_body", old("GET", {{"Content-Length", "3"}}), "body on get in http/1.0"},
     {"http10_expect", old("POST", {{"Content-Length", "3"}, {"Expect", "100-continue"}}),
@@ -167,14 +165,22 @@ const ResponseRow kResponses[] = {
     {"no_content", {204, {}}, "GET", "", {}},
     {"continue", {100, {}}, "POST", "", {}},
     {"no_content_length", {204, {{"Content-Length", "5"}}}, "GET", "body on bodiless status"},
-    {"informational_chunked", {103, {{"Transfer-Encoding", "chunked"}}}, "GET",
+    {"informational_chunked",
+     {103, {{"Transfer-Encoding", "chunked"}}},
+     "GET",
      "body on bodiless status"},
-    {"cl_te", {200, {{"Content-Length", "5"}, {"Transfer-Encoding", "chunked"}}}, "GET",
+    {"cl_te",
+     {200, {{"Content-Length", "5"}, {"Transfer-Encoding", "chunked"}}},
+     "GET",
      "content-length beside transfer-encoding"},
-    {"two_cl", {200, {{"Content-Length", "5"}, {"Content-Length", "6"}}}, "GET",
+    {"two_cl",
+     {200, {{"Content-Length", "5"}, {"Content-Length", "6"}}},
+     "GET",
      "content-length repeated"},
     {"te_gzip", {200, {{"Transfer-Encoding", "gzip"}}}, "GET", "transfer-encoding not chunked"},
-    {"te_10", {200, {{"Transfer-Encoding", "chunked"}}, Version::k10}, "GET",
+    {"te_10",
+     {200, {{"Transfer-Encoding", "chunked"}}, Version::k10},
+     "GET",
      "transfer-encoding in http/1.0"},
     {"switching", {101, {}}, "GET", "switching protocols"},
     {"status", {700, {}}, "GET", "status out of range"},
@@ -206,8 +212,8 @@ TEST(Check, ConnectionWords) {
 
 // Whatever fields come in whatever order: an accepted head has one way to be framed.
 RC_GTEST_PROP(Check, AcceptedFramingIsUnambiguous, ()) {
-  const auto names = std::vector<std::string>{"Content-Length", "content-length",
-                                              "Transfer-Encoding", "TRANSFER-ENCODING", "Host", "X"};
+  const auto names = std::vector<std::string>{
+      "Content-Length", "content-length", "Transfer-Encoding", "TRANSFER-ENCODING", "Host", "X"};
   const auto values = std::vector<std::string>{"0", "5", "chunked", "Chunked", "identity", "h", ""};
   RequestHead head{"POST", "/", {}};
   const int fields = *rc::gen::inRange(0, 5);

@@ -68,8 +68,10 @@ Status check_rpc_headers(GitService service, const Headers& headers) {
 
 std::string_view service_name(GitService service) {
   switch (service) {
-    case GitService::kUploadPack: return "git-upload-pack";
-    case GitService::kReceivePack: return "git-receive-pack";
+    case GitService::kUploadPack:
+      return "git-upload-pack";
+    case GitService::kReceivePack:
+      return "git-receive-pack";
   }
   __builtin_trap();
 }

@@ -45,21 +45,36 @@ const Row kRows[] = {
     {"dumb_object", "GET", "/r/objects/00/11", {}, "not a smart git request"},
     {"dumb_head", "GET", "/r/HEAD", {}, "not a smart git request"},
     {"other_service", "GET", "/r/info/refs?service=git-upload-archive", {}, "git service"},
-    {"two_services", "GET", "/r/info/refs?service=git-upload-pack&service=git-receive-pack", {},
+    {"two_services",
+     "GET",
+     "/r/info/refs?service=git-upload-pack&service=git-receive-pack",
+     {},
      "git discovery query"},
-    {"semicolon", "GET", "/r/info/refs?service=git-upload-pack;service=git-receive-pack", {},
+    {"semicolon",
+     "GET",
+     "/r/info/refs?service=git-upload-pack;service=git-receive-pack",
+     {},
      "git discovery query"},
     {"other_query", "GET", "/r/info/refs?a=b", {}, "git discovery query"},
-    {"discovery_post", "POST", "/r/info/refs?service=git-upload-pack", {},
+    {"discovery_post",
+     "POST",
+     "/r/info/refs?service=git-upload-pack",
+     {},
      "git discovery is not a GET"},
     {"rpc_get", "GET", "/r/git-upload-pack", {}, "git service is not a POST"},
     {"rpc_query", "POST", "/r/git-upload-pack?a=b", kFetch, "git service with a query"},
     {"rpc_type_missing", "POST", "/r/git-upload-pack", {}, "git content-type"},
     {"rpc_type_swapped", "POST", "/r/git-receive-pack", kFetch, "git content-type"},
-    {"rpc_type_parameter", "POST", "/r/git-upload-pack",
-     {{"Content-Type", "application/x-git-upload-pack-request; x=y"}}, "git content-type"},
+    {"rpc_type_parameter",
+     "POST",
+     "/r/git-upload-pack",
+     {{"Content-Type", "application/x-git-upload-pack-request; x=y"}},
+     "git content-type"},
     {"no_repository", "POST", "/git-upload-pack", kFetch, "git repository missing"},
-    {"no_repository_discovery", "GET", "/info/refs?service=git-upload-pack", {},
+    {"no_repository_discovery",
+     "GET",
+     "/info/refs?service=git-upload-pack",
+     {},
      "git repository missing"},
     {"hidden", "POST", "/r/.git/git-upload-pack", kFetch, "git repository name"},
     {"home", "POST", "/~root/git-upload-pack", kFetch, "git repository name"},
@@ -88,12 +103,31 @@ TEST(Git, RefNames) {
   for (const char* good : {"refs/heads/main", "refs/heads/a/b", "refs/tags/v1.0", "refs/heads/@",
                            "refs/heads/a-b_c", "refs/heads/caf\xc3\xa9", "refs/for/main%topic=x"})
     EXPECT_TRUE(is_ref_name(good)) << good;
-  for (const char* bad :
-       {"", "HEAD", "main", "refs/", "refs", "heads/main", "refs/heads/", "refs/heads//a",
-        "refs/heads/.a", "refs/heads/a.lock", "refs/heads/a.lock/b", "refs/heads/a..b",
-        "refs/heads/a b", "refs/heads/a~1", "refs/heads/a^", "refs/heads/a:b", "refs/heads/a?",
-        "refs/heads/a*", "refs/heads/[a", "refs/heads/a\\b", "refs/heads/a.", "refs/heads/a@{1}",
-        "refs/heads/a\x7f", "refs/heads/a\nb", "/refs/heads/a"})
+  for (const char* bad : {"",
+                          "HEAD",
+                          "main",
+                          "refs/",
+                          "refs",
+                          "heads/main",
+                          "refs/heads/",
+                          "refs/heads//a",
+                          "refs/heads/.a",
+                          "refs/heads/a.lock",
+                          "refs/heads/a.lock/b",
+                          "refs/heads/a..b",
+                          "refs/heads/a b",
+                          "refs/heads/a~1",
+                          "refs/heads/a^",
+                          "refs/heads/a:b",
+                          "refs/heads/a?",
+                          "refs/heads/a*",
+                          "refs/heads/[a",
+                          "refs/heads/a\\b",
+                          "refs/heads/a.",
+                          "refs/heads/a@{1}",
+                          "refs/heads/a\x7f",
+                          "refs/heads/a\nb",
+                          "/refs/heads/a"})
     EXPECT_FALSE(is_ref_name(bad)) << bad;
 }
 
@@ -112,14 +146,17 @@ std::string band(std::string_view body, char wanted) {
 TEST(Git, RefusalInSideBand) {
   const std::string id(40, '1'), zero(40, '0');
   const ReceivePackRequest request{{{id, zero, "refs/heads/x"}, {zero, id, "refs/heads/y"}},
-                                   {}, {"report-status", "side-band-64k"}, {}};
+                                   {},
+                                   {"report-status", "side-band-64k"},
+                                   {}};
   const Response r = git_refusal(request, "needs\napproval", "line one\nline two\n\x1b[2J");
   EXPECT_EQ(r.status, 200u);
   EXPECT_EQ(r.headers.find("content-type"), "application/x-git-receive-pack-result");
   EXPECT_EQ(band(r.body, '\2'), "line one\nline two\n [2J\n");
-  EXPECT_EQ(band(r.body, '\1'),
-            "000eunpack ok\n0023ng refs/heads/x needs approval\n0023ng refs/heads/y needs approval\n"
-            "0000");
+  EXPECT_EQ(
+      band(r.body, '\1'),
+      "000eunpack ok\n0023ng refs/heads/x needs approval\n0023ng refs/heads/y needs approval\n"
+      "0000");
 }
 
 TEST(Git, RefusalWithoutSideBand) {
@@ -133,7 +170,8 @@ TEST(Git, RefusalOfManyRefsFitsItsLines) {
   ReceivePackRequest request{{}, {}, {"report-status", "side-band-64k"}, {}};
   const std::string id(40, '1'), zero(40, '0');
   for (int i = 0; i < 2000; ++i)
-    request.commands.push_back({id, zero, "refs/heads/" + std::string(60, 'a') + std::to_string(i)});
+    request.commands.push_back(
+        {id, zero, "refs/heads/" + std::string(60, 'a') + std::to_string(i)});
   const std::string report = band(git_refusal(request, "no", "").body, '\1');
   EXPECT_TRUE(report.ends_with("1999 no\n0000"));
 }

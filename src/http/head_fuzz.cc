@@ -24,8 +24,8 @@ std::size_t count_ignoring_case(std::string_view bytes, std::string_view line_st
 void check_request(std::string_view block) {
   const auto head = parse_request_head(block);
   if (!head || !check_head(*head)) return;
-  // Oracle: written again it is the same head; whoever splits lines at CR or LF alone finds the same
-  // framing fields; hygiene leaves nothing of ours and is idempotent.
+  // Oracle: written again it is the same head; whoever splits lines at CR or LF alone finds the
+  // same framing fields; hygiene leaves nothing of ours and is idempotent.
   const auto again = parse_request_head(write_head(*head));
   if (again && (again->headers != head->headers || again->target != head->target)) std::abort();
   if (count_ignoring_case(block, "content-length:") != head->headers.count("Content-Length"))

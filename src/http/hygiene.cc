@@ -10,19 +10,41 @@
 namespace stint::http {
 namespace {
 
-constexpr std::string_view kHopByHop[] = {
-    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"};
+constexpr std::string_view kHopByHop[] = {"connection", "keep-alive", "proxy-connection",
+                                          "te",         "trailer",    "transfer-encoding",
+                                          "upgrade"};
 
-constexpr std::string_view kNotToUpstream[] = {
-    "authorization", "cookie", "cookie2", "dpop", "host", "expect", "txn-token", "client-cert",
-    "client-cert-chain", "x-ssl-client-cert", "x-client-cert", "x-forwarded-client-cert",
-    "forwarded", "x-real-ip", "x-client-ip", "true-client-ip", "x-cluster-client-ip",
-    "x-http-method", "x-http-method-override", "x-method-override", "x-original-method",
-    "x-original-url", "x-original-uri", "x-rewrite-url", "x-original-host", "x-host",
-    "content-length-override"};
+constexpr std::string_view kNotToUpstream[] = {"authorization",
+                                               "cookie",
+                                               "cookie2",
+                                               "dpop",
+                                               "host",
+                                               "expect",
+                                               "txn-token",
+                                               "client-cert",
+                                               "client-cert-chain",
+                                               "x-ssl-client-cert",
+                                               "x-client-cert",
+                                               "x-forwarded-client-cert",
+                                               "forwarded",
+                                               "x-real-ip",
+                                               "x-client-ip",
+                                               "true-client-ip",
+                                               "x-cluster-client-ip",
+                                               "x-http-method",
+                                               "x-http-method-override",
+                                               "x-method-override",
+                                               "x-original-method",
+                                               "x-original-url",
+                                               "x-original-uri",
+                                               "x-rewrite-url",
+                                               "x-original-host",
+                                               "x-host",
+                                               "content-length-override"};
 
-constexpr std::string_view kNotToAgent[] = {"set-cookie", "set-cookie2", "alt-svc", "dpop-nonce",
-                                            "strict-transport-security", "clear-site-data"};
+constexpr std::string_view kNotToAgent[] = {
+    "set-cookie",     "set-cookie2", "alt-svc", "dpop-nonce", "strict-transport-security",
+    "clear-site-data"};
 
 // How CGI-like interfaces see a name.
 std::string folded(std::string_view name) {

@@ -76,8 +76,9 @@ TEST(Parse, ReadsAResponse) {
   EXPECT_TRUE(parse_response_head("HTTP/1.1 200 \r\n\r\n"));
   EXPECT_TRUE(parse_response_head("HTTP/1.1 200\r\n\r\n"));
   EXPECT_EQ(parse_response_head("HTTP/1.0 200 OK\r\n\r\n")->version, Version::k10);
-  for (const char* bad : {"HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1  200\r\n\r\n",
-                          "HTTP/1.1 2000 OK\r\n\r\n", "ICY 200 OK\r\n\r\n"})
+  for (const char* bad :
+       {"HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1  200\r\n\r\n",
+        "HTTP/1.1 2000 OK\r\n\r\n", "ICY 200 OK\r\n\r\n"})
     EXPECT_EQ(parse_response_head(bad).error().reason.text(), "status line") << bad;
   EXPECT_EQ(parse_response_head("HTTP/3.0 200 OK\r\n\r\n").error().reason.text(), "http version");
 }
@@ -93,11 +94,12 @@ TEST(Parse, FindsTheEndHoweverTheBytesCome) {
 
 // Any head that passes its checks survives being written and read.
 RC_GTEST_PROP(Parse, WrittenHeadsReadBack, ()) {
-  const auto token = rc::gen::nonEmpty(rc::gen::container<std::string>(
-      rc::gen::elementOf("abcXYZ019!#$%&'*+-.^_`|~"s)));
+  const auto token = rc::gen::nonEmpty(
+      rc::gen::container<std::string>(rc::gen::elementOf("abcXYZ019!#$%&'*+-.^_`|~"s)));
   const auto text = rc::gen::container<std::string>(rc::gen::inRange<char>(0x20, 0x7f));
   RequestHead head{*rc::gen::elementOf(std::vector<std::string>{"GET", "POST", "M-SEARCH"}),
-                   "/" + *rc::gen::container<std::string>(rc::gen::elementOf("ab/?=%41"s)), {}};
+                   "/" + *rc::gen::container<std::string>(rc::gen::elementOf("ab/?=%41"s)),
+                   {}};
   const int fields = *rc::gen::inRange(0, 8);
   for (int i = 0; i < fields; ++i) {
     std::string value = *text;
@@ -107,8 +109,8 @@ RC_GTEST_PROP(Parse, WrittenHeadsReadBack, ()) {
   }
   const std::string block = write_head(head);
   RC_ASSERT(find_head_end(block) == block.size());
-  const auto got = parse_request_head(block, {.bytes = 1 << 20, .fields = 8, .value_bytes = 1 << 19,
-                                              .name_bytes = 1 << 10});
+  const auto got = parse_request_head(
+      block, {.bytes = 1 << 20, .fields = 8, .value_bytes = 1 << 19, .name_bytes = 1 << 10});
   RC_ASSERT(got.has_value());
   RC_ASSERT(got->method == head.method);
   RC_ASSERT(got->target == head.target);

@@ -25,11 +25,16 @@ Result<Pkt> read_pkt(std::string_view bytes) {
   }
   if (digits < 4) return Pkt{};
   switch (length) {
-    case 0: return Pkt{Pkt::Kind::kFlush, {}, 4};
-    case 1: return Pkt{Pkt::Kind::kDelim, {}, 4};
-    case 2: return Pkt{Pkt::Kind::kResponseEnd, {}, 4};
-    case 3: return fail(Errc::kMalformed, "pkt-line length");
-    default: break;
+    case 0:
+      return Pkt{Pkt::Kind::kFlush, {}, 4};
+    case 1:
+      return Pkt{Pkt::Kind::kDelim, {}, 4};
+    case 2:
+      return Pkt{Pkt::Kind::kResponseEnd, {}, 4};
+    case 3:
+      return fail(Errc::kMalformed, "pkt-line length");
+    default:
+      break;
   }
   if (length > kMaxPktBytes) return fail(Errc::kTooLarge, "pkt-line too large");
   if (bytes.size() < length) return Pkt{};

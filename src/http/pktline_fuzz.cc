@@ -68,7 +68,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   write_flush(plain);
   if (run(plain, plain.size()).request.commands != whole.request.commands) std::abort();
   const Response answer = git_refusal(whole.request, "no", "no");
-  if (whole.request.has_capability("report-status") && !whole.request.has_capability("side-band-64k"))
+  if (whole.request.has_capability("report-status") &&
+      !whole.request.has_capability("side-band-64k"))
     for (const RefCommand& c : whole.request.commands)
       if (answer.body.find("ng " + c.ref + " no\n") == std::string::npos) std::abort();
   return 0;

@@ -7,11 +7,12 @@ namespace {
 
 TEST(Problem, HasAllMembersAlways) {
   const Problem p = Problem::of({Errc::kDenied, "outside the task's grants"});
-  EXPECT_EQ(to_json(p),
-            R"({"type":"urn:stint:problem:denied","title":"Denied","status":403,)"
-            R"("detail":"outside the task's grants","reason":"outside the task's grants",)"
-            R"("task":null,"decision":null,"retryable":false,)"
-            R"("next_steps":["Run `stint why` with the decision's id to see what would have to change."]})");
+  EXPECT_EQ(
+      to_json(p),
+      R"({"type":"urn:stint:problem:denied","title":"Denied","status":403,)"
+      R"("detail":"outside the task's grants","reason":"outside the task's grants",)"
+      R"("task":null,"decision":null,"retryable":false,)"
+      R"("next_steps":["Run `stint why` with the decision's id to see what would have to change."]})");
 }
 
 TEST(Problem, ApprovalRequired) {
@@ -32,7 +33,8 @@ TEST(Problem, AsResponse) {
   const Response r = to_response(Problem::of({Errc::kStale, "view too old"}), 2);
   EXPECT_EQ(r.status, 503u);
   EXPECT_EQ(r.headers, (Headers{{"Content-Type", "application/problem+json"},
-                                {"Cache-Control", "no-store"}, {"Retry-After", "2"}}));
+                                {"Cache-Control", "no-store"},
+                                {"Retry-After", "2"}}));
   EXPECT_FALSE(to_response(Problem::of({Errc::kStale, "x"})).headers.has("Retry-After"));
 }
 

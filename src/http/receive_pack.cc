@@ -21,8 +21,7 @@ bool is_printable(std::string_view text) {
 std::size_t announced(std::string_view header) {
   std::size_t length = 0;
   for (const char c : header.substr(0, 4))
-    length = length * 16 +
-             static_cast<std::size_t>(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    length = length * 16 + static_cast<std::size_t>(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
   return std::max<std::size_t>(length, 4);
 }
 
@@ -63,11 +62,16 @@ Result<bool> ReceivePackParser::feed(std::string_view bytes) {
     } else {
       Status ok;
       switch (pkt->kind) {
-        case Pkt::Kind::kData: ok = take(pkt->payload); break;
-        case Pkt::Kind::kFlush: ok = end_of_list(); break;
+        case Pkt::Kind::kData:
+          ok = take(pkt->payload);
+          break;
+        case Pkt::Kind::kFlush:
+          ok = end_of_list();
+          break;
         case Pkt::Kind::kDelim:
         case Pkt::Kind::kResponseEnd:
-        case Pkt::Kind::kMore: ok = fail(Errc::kMalformed, "git special packet in commands");
+        case Pkt::Kind::kMore:
+          ok = fail(Errc::kMalformed, "git special packet in commands");
       }
       pending_.clear();
       if (!ok) return give_up(ok.error());

@@ -32,14 +32,16 @@ struct Row {
 const std::string kUpdate = kA + " " + kB + " refs/heads/main";
 const Row kRows[] = {
     {"update", pkts({kUpdate + kCaps, "FLUSH"}) + "PACK", "", 1},
-    {"line_feeds", pkts({kUpdate + kCaps + "\n", kB + " " + kA + " refs/heads/x\n", "FLUSH"}), "", 2},
+    {"line_feeds", pkts({kUpdate + kCaps + "\n", kB + " " + kA + " refs/heads/x\n", "FLUSH"}), "",
+     2},
     {"delete", pkts({kA + " " + kZero + " refs/heads/x" + kCaps, "FLUSH"}), "", 1},
     {"no_capabilities", pkts({kUpdate, "FLUSH"}), "", 1},
     {"probe", "0000", "", 0},
     {"shallow", pkts({"shallow " + kA, kUpdate + kCaps, "FLUSH"}), "", 1},
     {"options", pkts({kUpdate + "\0push-options"s, "FLUSH", "ci.skip", "FLUSH"}) + "PACK", "", 1},
-    {"sha256", pkts({kLong + " " + std::string(64, '0') + " refs/heads/x\0object-format=sha256"s,
-                     "FLUSH"}), "", 1},
+    {"sha256",
+     pkts({kLong + " " + std::string(64, '0') + " refs/heads/x\0object-format=sha256"s, "FLUSH"}),
+     "", 1},
     {"push_cert", pkts({"push-cert\0push-cert"s, "FLUSH"}),
      "git push certificates are not supported"},
     {"push_cert_capability", pkts({kUpdate + "\0push-cert=x"s, "FLUSH"}),
@@ -48,8 +50,9 @@ const Row kRows[] = {
     {"upper_case_id", pkts({std::string(40, 'A') + " " + kB + " refs/heads/main", "FLUSH"}),
      "git object id"},
     {"short_ids", pkts({"aa bb refs/heads/main", "FLUSH"}), "git object id"},
-    {"two_lengths", pkts({kLong + " " + std::string(64, 'd') + " refs/heads/a\0x"s,
-                          kUpdate, "FLUSH"}), "git object ids of two lengths"},
+    {"two_lengths",
+     pkts({kLong + " " + std::string(64, 'd') + " refs/heads/a\0x"s, kUpdate, "FLUSH"}),
+     "git object ids of two lengths"},
     {"format_mismatch", pkts({kUpdate + "\0object-format=sha256"s, "FLUSH"}),
      "git object-format does not fit the ids"},
     {"no_ref", pkts({kA + " " + kB + " ", "FLUSH"}), "git ref name"},
@@ -63,8 +66,7 @@ const Row kRows[] = {
      "git command changes nothing"},
     {"late_capabilities", pkts({kUpdate, kB + " " + kA + " refs/heads/x\0atomic"s, "FLUSH"}),
      "git capabilities after the first command"},
-    {"late_shallow", pkts({kUpdate, "shallow " + kA, "FLUSH"}),
-     "git shallow line after commands"},
+    {"late_shallow", pkts({kUpdate, "shallow " + kA, "FLUSH"}), "git shallow line after commands"},
     {"bad_shallow", pkts({"shallow x", "FLUSH"}), "git object id"},
     {"control_capability", pkts({kUpdate + "\0a\tb"s, "FLUSH"}), "git capabilities"},
     {"empty_line", pkts({"", "FLUSH"}), "git empty command"},
@@ -92,7 +94,8 @@ Status run(ReceivePackParser& parser, std::string_view stream, std::size_t step)
 class PushRows : public testing::TestWithParam<Row> {};
 TEST_P(PushRows, AreJudgedHoweverTheyAreCut) {
   const Row& row = GetParam();
-  for (const std::size_t step : {std::size_t{1}, std::size_t{3}, std::size_t{7}, row.stream.size() + 1}) {
+  for (const std::size_t step :
+       {std::size_t{1}, std::size_t{3}, std::size_t{7}, row.stream.size() + 1}) {
     ReceivePackParser parser;
     const auto got = run(parser, row.stream, step);
     if (row.reason.empty()) {
@@ -110,8 +113,9 @@ INSTANTIATE_TEST_SUITE_P(All, PushRows, testing::ValuesIn(kRows),
 
 TEST(Push, ReadsWhatItSays) {
   ReceivePackParser parser;
-  const std::string list = pkts({"shallow " + kB, kA + " " + kZero + " refs/heads/old\0 atomic agent=git/2"s,
-                                 kZero + " " + kB + " refs/tags/v1", "FLUSH"});
+  const std::string list =
+      pkts({"shallow " + kB, kA + " " + kZero + " refs/heads/old\0 atomic agent=git/2"s,
+            kZero + " " + kB + " refs/tags/v1", "FLUSH"});
   const auto done = parser.feed(list + "PACKxxxx");
   ASSERT_TRUE(done && *done);
   EXPECT_EQ(parser.consumed(), list.size());
@@ -140,25 +144,29 @@ TEST(Push, Limits) {
   EXPECT_EQ(reserve.feed("fff0" + std::string(200, 'a')).error().reason.text(),
             "git command list too large");
   ReceivePackParser ref({.ref_bytes = 20});
-  EXPECT_EQ(ref.feed(pkts({kA + " " + kB + " refs/heads/" + std::string(10, 'a')}))
-                .error().reason.text(), "git ref name too large");
+  EXPECT_EQ(
+      ref.feed(pkts({kA + " " + kB + " refs/heads/" + std::string(10, 'a')})).error().reason.text(),
+      "git ref name too large");
   ReceivePackParser shallow({.shallow = 1});
   EXPECT_EQ(shallow.feed(pkts({"shallow " + kA, "shallow " + kB})).error().reason.text(),
             "git too many shallow lines");
   ReceivePackParser options({.push_options = 1});
-  EXPECT_EQ(options.feed(pkts({kUpdate + "\0push-options"s, "FLUSH", "a", "b"}))
-                .error().reason.text(), "git too many push options");
+  EXPECT_EQ(
+      options.feed(pkts({kUpdate + "\0push-options"s, "FLUSH", "a", "b"})).error().reason.text(),
+      "git too many push options");
 }
 
-// Any list of commands, cut anywhere, is read back as it was written, and no byte of the pack taken.
+// Any list of commands, cut anywhere, is read back as it was written, and no byte of the pack
+// taken.
 RC_GTEST_PROP(Push, WhatIsWrittenIsRead, ()) {
   const auto id = [](char c) { return std::string(40, c); };
   std::vector<RefCommand> want;
   const int count = *rc::gen::inRange(1, 8);
   std::string stream;
   for (int i = 0; i < count; ++i) {
-    RefCommand c{id(*rc::gen::elementOf("0ab"s)), id(*rc::gen::elementOf("1cd"s)),
-                 "refs/heads/" + std::to_string(i) + std::string(*rc::gen::inRange<std::size_t>(0, 9), 'x')};
+    RefCommand c{
+        id(*rc::gen::elementOf("0ab"s)), id(*rc::gen::elementOf("1cd"s)),
+        "refs/heads/" + std::to_string(i) + std::string(*rc::gen::inRange<std::size_t>(0, 9), 'x')};
     write_pkt(stream, c.old_id + ' ' + c.new_id + ' ' + c.ref + (i == 0 ? kCaps : ""));
     want.push_back(std::move(c));
   }

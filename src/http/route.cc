@@ -153,8 +153,8 @@ Result<RouteMatch> RouteTable::match(std::string_view method, const Target& targ
   impl_->collect(0, 0, method, target, candidates);
   if (const auto ok = impl_->filter(target.query, candidates); !ok) return fail(ok.error());
   if (candidates.empty()) return fail(Errc::kNotFound, "no route");
-  const std::size_t best = *std::ranges::min_element(
-      candidates, {}, [&](std::size_t i) { return impl_->rank[i]; });
+  const std::size_t best =
+      *std::ranges::min_element(candidates, {}, [&](std::size_t i) { return impl_->rank[i]; });
   return RouteMatch{best, impl_->parameters(best, target)};
 }
 

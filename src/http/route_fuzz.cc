@@ -17,7 +17,8 @@ bool path_fits(const route::Template& t, const std::vector<std::string>& s) {
   for (std::size_t i = 0; i < t.path.size(); ++i) {
     if (i >= s.size()) return false;
     switch (t.path[i].kind) {
-      case route::Segment::Kind::kRest: return true;
+      case route::Segment::Kind::kRest:
+        return true;
       case route::Segment::Kind::kParameter:
         if (s[i].empty()) return false;
         break;

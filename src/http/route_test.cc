@@ -17,12 +17,19 @@ Target target(std::string_view text) {
   return got.value_or(Target{});
 }
 
-const std::vector<std::string> kHelpdesk{
-    "GET /tickets/{id}",         "POST /tickets/{id}/replies", "GET /tickets.csv",
-    "GET /tickets",              "GET /tickets?format=csv",    "GET /tickets/export",
-    "PUT,PATCH /tickets/{id}",   "* /admin/{rest...}",         "GET /admin/{rest...}",
-    "GET /files/{path...}",      "GET /a b/caf\xc3\xa9",       "GET /",
-    "DELETE /tickets/{id}?force=true"};
+const std::vector<std::string> kHelpdesk{"GET /tickets/{id}",
+                                         "POST /tickets/{id}/replies",
+                                         "GET /tickets.csv",
+                                         "GET /tickets",
+                                         "GET /tickets?format=csv",
+                                         "GET /tickets/export",
+                                         "PUT,PATCH /tickets/{id}",
+                                         "* /admin/{rest...}",
+                                         "GET /admin/{rest...}",
+                                         "GET /files/{path...}",
+                                         "GET /a b/caf\xc3\xa9",
+                                         "GET /",
+                                         "DELETE /tickets/{id}?force=true"};
 
 struct Row {
   const char *name, *method, *target;
@@ -189,7 +196,8 @@ struct Model {
     }
     if (methods != "*" && methods.find(method) == std::string::npos) return false;
     if (!path_fits(split(rest), split(path))) return false;
-    return condition.empty() || ("&" + query + "&").find("&" + condition + "&") != std::string::npos;
+    return condition.empty() ||
+           ("&" + query + "&").find("&" + condition + "&") != std::string::npos;
   }
 };
 
@@ -260,8 +268,8 @@ RC_GTEST_PROP(Routes, AgreeWithTheModel, ()) {
     std::optional<std::size_t> best;
     for (std::size_t t = 0; t < texts.size(); ++t)
       if (sets[t][u] && (!best || inside(t, *best))) best = t;
-    const auto got = table->match(
-        r.method, *parse_target(r.query.empty() ? r.path : r.path + "?" + r.query));
+    const auto got =
+        table->match(r.method, *parse_target(r.query.empty() ? r.path : r.path + "?" + r.query));
     RC_ASSERT(got.has_value() == best.has_value());
     if (best) RC_ASSERT(got->index == *best);
   }

@@ -65,8 +65,7 @@ Result<std::string> decode_segment(std::string_view raw) {
 
 Status check_query(std::string_view query) {
   for (std::size_t i = 0; i < query.size(); ++i)
-    if (query[i] == '%' && escape_at(query, i) < 0)
-      return fail(Errc::kMalformed, "target escape");
+    if (query[i] == '%' && escape_at(query, i) < 0) return fail(Errc::kMalformed, "target escape");
   return {};
 }
 

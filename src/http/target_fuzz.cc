@@ -8,8 +8,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto got = stint::http::parse_target(text);
   if (!got) return 0;
-  // Oracle: what is forwarded is what was judged; encoding the segments anew gives a target with the
-  // same segments; no segment could be read as a step, a separator or the end of a line.
+  // Oracle: what is forwarded is what was judged; encoding the segments anew gives a target with
+  // the same segments; no segment could be read as a step, a separator or the end of a line.
   if (got->text() != text) std::abort();
   std::string again;
   for (const std::string& s : got->segments) {

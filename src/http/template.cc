@@ -33,9 +33,8 @@ Result<std::vector<std::string>> parse_methods(std::string_view text) {
 
 bool is_parameter_name(std::string_view name) {
   if (name.empty() || name.size() > 64 || (name[0] >= '0' && name[0] <= '9')) return false;
-  return std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-  });
+  return std::ranges::all_of(
+      name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
 Result<Segment> parse_segment(std::string_view text) {
@@ -134,8 +133,8 @@ bool path_within(const std::vector<Segment>& a, const std::vector<Segment>& b) {
 
 bool methods_overlap(const Template& a, const Template& b) {
   if (a.methods.empty() || b.methods.empty()) return true;
-  return std::ranges::any_of(a.methods,
-                             [&](const auto& m) { return std::ranges::binary_search(b.methods, m); });
+  return std::ranges::any_of(
+      a.methods, [&](const auto& m) { return std::ranges::binary_search(b.methods, m); });
 }
 bool methods_within(const Template& a, const Template& b) {
   return b.methods.empty() || (!a.methods.empty() && std::ranges::includes(b.methods, a.methods));

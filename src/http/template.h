@@ -18,8 +18,8 @@ struct Segment {
 };
 
 struct Template {
-  std::vector<std::string> methods;  // sorted; empty: any
-  std::vector<Segment> path;         // never empty; kRest only last
+  std::vector<std::string> methods;        // sorted; empty: any
+  std::vector<Segment> path;               // never empty; kRest only last
   std::vector<QueryParameter> conditions;  // sorted by name, names unique
 
   bool takes_method(std::string_view method) const;

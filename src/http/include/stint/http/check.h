@@ -33,11 +33,12 @@ struct Framing {
 // speak. Runs on a parsed head, whoever parsed it; the first failed rule decides:
 //   method not a token, CONNECT, TRACE · count and size limits · field names that are not tokens,
 //   values with control characters (NUL, CR, LF, obs-fold) · HTTP/1.0 with Transfer-Encoding or
-//   without Content-Length on a body · Host absent, repeated or not a host · Content-Length repeated,
-//   not plain digits, over 2^63-1, or beside Transfer-Encoding · Transfer-Encoding other than exactly
-//   one "chunked" · a second Authorization, DPoP, Cookie, Content-Type, Content-Encoding, Expect or
-//   Host · Connection naming a field that must reach us or must not be dropped · Upgrade · Expect
-//   other than 100-continue · field names that a gateway interface reads as another ("_").
+//   without Content-Length on a body · Host absent, repeated or not a host · Content-Length
+//   repeated, not plain digits, over 2^63-1, or beside Transfer-Encoding · Transfer-Encoding other
+//   than exactly one "chunked" · a second Authorization, DPoP, Cookie, Content-Type,
+//   Content-Encoding, Expect or Host · Connection naming a field that must reach us or must not be
+//   dropped · Upgrade · Expect other than 100-continue · field names that a gateway interface reads
+//   as another ("_").
 //
 // Threads: any. Errors: kMalformed, kTooLarge, kLimit, kUnsupported, kWrongMethod.
 Status check_head(const RequestHead& head, const HeadLimits& limits = {});

@@ -104,19 +104,19 @@ class ReceivePackParser {
   std::optional<Error> failed_;
 };
 
-// The rules of git-check-ref-format for a whole ref name below "refs/" (or HEAD, which a push cannot
-// name: refused here).
+// The rules of git-check-ref-format for a whole ref name below "refs/" (or HEAD, which a push
+// cannot name: refused here).
 bool is_ref_name(std::string_view ref);
 
 // A push refused in git's own words: 200 with report-status, in side-band-64k when the client has
-// it, so that git shows `! [remote rejected] main -> main (REASON)` and each line of `message` after
-// "remote: ". Without report-status only the side band is left, and without that an empty answer.
-// `reason` and `message` are ours: ASCII, no secrets; line feeds in `reason` become spaces.
+// it, so that git shows `! [remote rejected] main -> main (REASON)` and each line of `message`
+// after "remote: ". Without report-status only the side band is left, and without that an empty
+// answer. `reason` and `message` are ours: ASCII, no secrets; line feeds in `reason` become spaces.
 Response git_refusal(const ReceivePackRequest& request, std::string_view reason,
                      std::string_view message);
 
-// A refusal during discovery or fetch, as an `ERR` line in the service's own type, so that git shows
-// "fatal: remote error: MESSAGE".
+// A refusal during discovery or fetch, as an `ERR` line in the service's own type, so that git
+// shows "fatal: remote error: MESSAGE".
 Response git_error(GitService service, GitPhase phase, std::string_view message);
 
 }  // namespace stint::http

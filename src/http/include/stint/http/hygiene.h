@@ -18,9 +18,9 @@ namespace stint::http {
 
 // To the upstream: also without Authorization, Cookie, DPoP, Proxy-*, Stint-*, Host (the sender
 // writes the upstream's), Expect, Txn-Token and client certificate fields (RFC 9440), what would
-// claim another origin of the request (Forwarded, X-Forwarded-*, X-Real-IP), and what would make the
-// upstream run another method or path than the one that was judged (X-HTTP-Method-Override and its
-// kin, X-Original-URL, X-Rewrite-URL).
+// claim another origin of the request (Forwarded, X-Forwarded-*, X-Real-IP), and what would make
+// the upstream run another method or path than the one that was judged (X-HTTP-Method-Override and
+// its kin, X-Original-URL, X-Rewrite-URL).
 Headers for_upstream(const Headers& from_agent);
 
 // To the agent: also without Set-Cookie, Stint-*, Proxy-*, Alt-Svc (it would lead around the

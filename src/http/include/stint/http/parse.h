@@ -12,8 +12,8 @@
 namespace stint::http {
 
 // Heads as bytes. Strict: CRLF only, one space between the words of the first line, no white space
-// before the colon, no folded lines, HTTP/1.0 and HTTP/1.1 only. What is read here has still to pass
-// check_head() or check_response().
+// before the colon, no folded lines, HTTP/1.0 and HTTP/1.1 only. What is read here has still to
+// pass check_head() or check_response().
 
 // Where the head at the start of `bytes` ends (after its empty line); nullopt: more is needed.
 // Reading on past limits.bytes without an end is the caller's kTooLarge. A reader that got more

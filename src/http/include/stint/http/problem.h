@@ -35,7 +35,7 @@ struct Problem {
   };
 
   unsigned status = 500;
-  std::string type;    // NAME; the document says urn:stint:problem:NAME
+  std::string type;  // NAME; the document says urn:stint:problem:NAME
   std::string title;
   std::string detail;  // a sentence about this occurrence
   std::string reason;  // the literal that the code gave

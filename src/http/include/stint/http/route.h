@@ -29,7 +29,7 @@ namespace stint::http {
 class RouteTable;
 
 struct RouteMatch {
-  std::size_t index = 0;  // of the template given to compile()
+  std::size_t index = 0;                                    // of the template given to compile()
   std::vector<std::pair<std::string, std::string>> params;  // decoded; rest joined with '/'
 };
 

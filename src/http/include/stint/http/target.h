@@ -28,9 +28,9 @@ inline constexpr std::size_t kMaxSegments = 256;
 
 // Reads a request target in origin-form (RFC 9112 section 3.2.1) and refuses whatever two servers
 // could read as two different paths: absolute-form, authority-form, "*", a fragment, empty segments
-// other than a trailing one, dot segments in any spelling ("%2e", "..;x"), encoded slash, backslash,
-// percent and control characters, raw backslash, non-ASCII, invalid escapes, escapes that are not
-// UTF-8.
+// other than a trailing one, dot segments in any spelling ("%2e", "..;x"), encoded slash,
+// backslash, percent and control characters, raw backslash, non-ASCII, invalid escapes, escapes
+// that are not UTF-8.
 //
 // Threads: any. Limits: kMaxTargetBytes, kMaxSegments, before memory is taken.
 // Errors:  kTooLarge, kWrongTarget, kMalformed; the first decides.

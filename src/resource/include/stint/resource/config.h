@@ -20,8 +20,8 @@ enum class Durability : std::uint8_t { kBatched, kStrict };  // of data-plane re
 // stint.yaml. Every value has a default that is safe on one machine.
 struct Config {
   struct Server {
-    std::string issuer;   // https://HOST:7443; empty: from listen.control
-    std::string gateway;  // empty: from listen.gateway
+    std::string issuer;        // https://HOST:7443; empty: from listen.control
+    std::string gateway;       // empty: from listen.gateway
     std::string trust_domain;  // shown in receipts and checkpoints; empty: the issuer's host
   } server;
   struct Listen {  // HOST:PORT, [IPv6]:PORT or unix:/path; empty: not served

@@ -13,8 +13,8 @@ namespace stint::resource {
 enum class Verb : std::uint8_t { kCreate, kUpdate, kRetire, kUnchanged };
 std::string_view text(Verb v);
 
-// One field that differs, as canonical JSON; "" where it is absent. Long values (keys, policies) are
-// given as their size, since nobody reads them in a plan.
+// One field that differs, as canonical JSON; "" where it is absent. Long values (keys, policies)
+// are given as their size, since nobody reads them in a plan.
 struct FieldChange {
   std::string field;
   std::string before, after;

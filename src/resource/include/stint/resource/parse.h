@@ -20,12 +20,12 @@ struct File {
   std::string bytes;
 };
 
-// Reads a file that a resource names (`jwks_file`, `ca_file`): `path` as written, `from` the path of
-// the YAML file that names it. Errors are shown to the operator with the name's position.
+// Reads a file that a resource names (`jwks_file`, `ca_file`): `path` as written, `from` the path
+// of the YAML file that names it. Errors are shown to the operator with the name's position.
 using Lookup = std::function<Result<std::string>(std::string_view from, std::string_view path)>;
 
-// One thing wrong. `message` quotes what the operator wrote: it goes back to who sent the file, never
-// into the log.
+// One thing wrong. `message` quotes what the operator wrote: it goes back to who sent the file,
+// never into the log.
 struct Problem {
   std::string file;
   int line = 0;  // 1-based; 0: the file as a whole
@@ -44,8 +44,8 @@ struct Limits {
   std::size_t problems = 100;  // reported; the rest is counted in a last line
 };
 
-// Names which the desired state may refer to though no file declares them (for `stint agent add` and
-// its like, which change one thing of a running server).
+// Names which the desired state may refer to though no file declares them (for `stint agent add`
+// and its like, which change one thing of a running server).
 struct Known {
   const Resources* existing = nullptr;
 };
@@ -53,8 +53,8 @@ struct Known {
 // Reads all files as one desired state. Every problem is reported at once, ordered by file and
 // position: unknown keys and names (with the nearest known one), missing and ill-typed values,
 // doubles, dangling references, bad URLs, route templates and keys, policies that do not validate
-// against the schema, that name groups nobody declared, or upstreams, agents and actions that do not
-// exist.
+// against the schema, that name groups nobody declared, or upstreams, agents and actions that do
+// not exist.
 //
 // Threads:  any; `lookup` is called on the caller's.
 // Blocking: only as `lookup` does. Limits: `limits`, before parsing.

@@ -19,9 +19,9 @@ namespace stint::resource {
 // A person, known by (issuer, subject). `name` becomes `sub`.
 struct Human {
   std::string name;
-  std::string issuer;   // name of an Issuer
-  std::string subject;  // `sub` of its ID tokens
-  std::string email;    // may be empty
+  std::string issuer;               // name of an Issuer
+  std::string subject;              // `sub` of its ID tokens
+  std::string email;                // may be empty
   std::vector<std::string> groups;  // names of Groups, sorted, unique
   bool operator==(const Human&) const = default;
 };
@@ -50,7 +50,7 @@ struct Agent {
   std::string owner;  // name of a Human or a Group
   std::string description;
   AgentStatus status = AgentStatus::kActive;
-  std::string environment;  // default for its tasks; may be empty
+  std::string environment;          // default for its tasks; may be empty
   std::vector<std::string> labels;  // sorted, unique
   std::vector<Trust> trust;         // never empty
   bool operator==(const Agent&) const = default;
@@ -127,7 +127,7 @@ struct Issuer {
   std::string jwks;                    // canonical JSON; empty: found by discovery
   std::string groups_claim;            // empty: tokens say nothing about groups
   std::string email_claim = "email";
-  std::chrono::seconds max_age{300};   // an ID token issued longer ago is refused
+  std::chrono::seconds max_age{300};  // an ID token issued longer ago is refused
   bool operator==(const Issuer&) const = default;
 };
 
@@ -158,7 +158,7 @@ struct Resources {
 
   // In an order in which what is named comes before what names it.
   std::vector<Resource> all() const;
-  void add(Resource r);  // keeps the order
+  void add(Resource r);                               // keeps the order
   const Issuer* issuer(std::string_view name) const;  // all: nullptr when absent
   const Group* group(std::string_view name) const;
   const Human* human(std::string_view name) const;
@@ -168,9 +168,9 @@ struct Resources {
   bool operator==(const Resources&) const = default;
 };
 
-// The stored form: canonical JSON; equal resources give equal bytes. decode() is strict: an unknown,
-// missing or ill-typed member is an error, since only encode() writes it.
-// Errors: kMalformed, kMissing, kUnknownKey, kTooLarge.
+// The stored form: canonical JSON; equal resources give equal bytes. decode() is strict: an
+// unknown, missing or ill-typed member is an error, since only encode() writes it. Errors:
+// kMalformed, kMissing, kUnknownKey, kTooLarge.
 std::string encode(const Resource& r);
 Result<Resource> decode(Kind kind, std::string_view body);
 
