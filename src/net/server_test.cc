@@ -337,6 +337,7 @@ TEST(Server, CapsRequestsInProgress) {
   EXPECT_THAT(b.response(), AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("Retry-After: 1\r\n")));
   go.set();
   EXPECT_THAT(a.response(), EndsWith("went"));
+  ASSERT_TRUE(eventually([&] { return rig.server.stats().requests == 0; }));
   b.send(get("/"));  // still open
   EXPECT_THAT(b.response(), EndsWith("went"));
   EXPECT_EQ(rig.server.stats().overloaded, 1U);
