@@ -3,9 +3,11 @@
 #include "stint/codec/base64.h"
 #include "stint/merkle/checkpoint.h"
 #include "stint/merkle/note.h"
+#include "stint/merkle/proof_file.h"
 
 // Oracles: a note that parses, written again from its parts, is the same bytes; a checkpoint that
-// parses is a prefix of the text it came from (extension lines are dropped).
+// parses is a prefix of the text it came from (extension lines are dropped); a proof file has one
+// text.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace stint;
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
@@ -29,5 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!bytes.starts_with(merkle::text(*checkpoint))) std::abort();
   }
   if (const auto key = merkle::NoteKey::parse(bytes); key && key->str() != bytes) std::abort();
+  if (const auto proof = merkle::parse_proof_file(bytes); proof && merkle::text(*proof) != bytes) {
+    std::abort();
+  }
   return 0;
 }
