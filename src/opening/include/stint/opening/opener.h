@@ -107,10 +107,11 @@ class Opener {
   // private_key_jwt (RFC 7523 as updated): `aud` is our issuer, alg and key are registered for the
   // agent, each jti counts once, here and (by Client::spend) in the store. `client_id`: as sent, ""
   // when it was not; must agree. Part kClient.
-  // Errors: kUnsupported "client_assertion_type", kUnauthenticated "unknown client" (also for a
-  // suspended or retired agent whose signature was good: kDenied "the agent is suspended", "the
-  // agent is retired"), those of jose::verify_client_assertion, kReplayed "client assertion used
-  // before", kLimit.
+  // Errors: kMissing (part kRequest), kUnsupported "client_assertion_type is not known here",
+  // kUnauthenticated "client authentication failed" (no such agent, no such key, bad signature: not
+  // told apart), the other errors of jose::verify_client_assertion, kWrongIssuer "client_id is not
+  // the assertion's", kDenied "the agent is suspended", "the agent is retired", kReplayed "the client
+  // assertion was used before", kLimit (part kServer).
   Outcome<Client> authenticate(std::string_view assertion_type, std::string_view assertion,
                                std::string_view client_id, WallTime now);
 
@@ -126,10 +127,16 @@ class Opener {
   rt::Co<bool> borrowed(std::string offered);
 
   // --- for whom the token is ---
-  // `wanted`: the values of `resource` (RFC 8707), and of `audience` (RFC 8693), which may also be
-  // an upstream's name. None: the only upstream of `grants`. Part kTarget.
-  // Errors: kMalformed "resource is not an absolute URI", kWrongAudience (unknown, several, not
-  // granted, or a choice is needed).
+  // The values of `resource` (RFC 8707), and of `audience` (RFC 8693), which may also be
+  // an upstream's name; all must mean the same one. nullopt: nothing was sent. Part kTarget.
+  // Errors: kMalformed "resource is not an absolute URI without fragment", kWrongAudience "resource
+  // is not known here", "a token is for one resource".
+  Outcome<std::optional<std::string>> named_audience(const std::vector<std::string>& resources,
+                                                     const std::vector<std::string>& audiences) const;
+  // The same for a task with these grants; when nothing was sent, the audience of their only
+  // upstream. There is no audience for everything.
+  // Errors: also kWrongAudience "no grant is for this resource", "several upstreams are wanted: name
+  // one as resource".
   Outcome<std::string> audience(const std::vector<std::string>& resources,
                                 const std::vector<std::string>& audiences,
                                 const std::vector<domain::Grant>& grants) const;

@@ -2,6 +2,7 @@
 
 #include <boost/json/fwd.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,8 +49,8 @@ Result<Wanted> parse_body(const boost::json::object& body, WallTime now);
 Status check_known(const std::vector<domain::Grant>& grants, const authority::Directory& directory);
 
 // What was granted, for the response: the stint_task object with "id" and the real "deadline", then
-// the grants. An authorization_details array.
-boost::json::array granted_details(const domain::Task& task);
+// `grants` (the task's, or those of one token). An authorization_details array.
+boost::json::array granted_details(const domain::Task& task, std::span<const domain::Grant> grants);
 
 // RFC 3339 in UTC with milliseconds, "Z"; and its reading (any offset). Errors: kMalformed.
 std::string rfc3339(WallTime t);

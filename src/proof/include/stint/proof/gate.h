@@ -48,7 +48,7 @@ class Checked {
   TokenId id() const { return token_.claims().jti; }
   // What the token itself carries; never null.
   const std::shared_ptr<const std::vector<domain::Grant>>& grants() const { return grants_; }
-  // The proof carried a nonce of ours: it was made for now (policies: request.fresh_proof).
+  // The proof had to carry a nonce of ours, and did: it was made for now (request.fresh_proof).
   bool fresh() const { return fresh_; }
 
  private:
@@ -107,7 +107,7 @@ class Gate {
   std::string nonce(WallTime now) const;
 
   // What 401 answers to a refused at_resource() carry: WWW-Authenticate (RFC 9449 section 7.1, RFC
-  // 6750 section 3) and DPoP-Nonce. `realm` is a literal of ours.
+  // 6750 section 3) and DPoP-Nonce.
   void challenge(const Refusal& refusal, WallTime now, http::Headers& headers) const;
 
   // Called with a proof key that has verified often enough to deserve a table

@@ -1,0 +1,61 @@
+#include "opener_impl.h"
+
+namespace stint::opening {
+namespace {
+
+// What a stranger may not tell apart: whether there is such an agent, such a key, such a signature.
+bool tells_too_much(Errc code) {
+  return code == Errc::kWrongKey || code == Errc::kBadSignature || code == Errc::kUnsupported;
+}
+
+constexpr std::string_view kScope = "client-assertion";
+
+}  // namespace
+
+Outcome<Client> Opener::authenticate(std::string_view assertion_type, std::string_view assertion,
+                                     std::string_view client_id, WallTime now) {
+  const auto failed = [] {
+    return refuse({Errc::kUnauthenticated, "client authentication failed"}, Part::kClient);
+  };
+  if (assertion.empty())
+    return refuse({Errc::kMissing, "client_assertion is missing"}, Part::kRequest);
+  if (assertion_type.empty())
+    return refuse({Errc::kMissing, "client_assertion_type is missing"}, Part::kRequest);
+  if (assertion_type != kClientAssertionType)
+    return refuse({Errc::kUnsupported, "client_assertion_type is not known here"}, Part::kClient);
+  const auto read = jose::UnverifiedAssertion::parse(assertion);
+  if (!read) return refuse(read.error(), Part::kClient);
+  const std::string& claimed = read->claimed_client_id();
+  if (!client_id.empty() && client_id != claimed)
+    return refuse({Errc::kWrongIssuer, "client_id is not the assertion's"}, Part::kClient);
+
+  const auto directory = impl_->authority.directory();
+  const auto* entry = directory->agent(claimed);
+  if (entry == nullptr) return failed();
+  auto verified =
+      jose::verify_client_assertion(*read, entry->keys, impl_->authority.settings().issuer, now);
+  if (!verified) {
+    if (tells_too_much(verified.error().code)) return failed();
+    return refuse(verified.error(), Part::kClient);
+  }
+  switch (entry->agent.status) {
+    case resource::AgentStatus::kActive:
+      break;
+    case resource::AgentStatus::kSuspended:
+      return refuse({Errc::kDenied, "the agent is suspended"}, Part::kClient);
+    case resource::AgentStatus::kRetired:
+      return refuse({Errc::kDenied, "the agent is retired"}, Part::kClient);
+  }
+  // Last: only what was good is remembered.
+  const Status once = impl_->assertions.once(verified->client_id, verified->jti, now);
+  if (!once) {
+    if (once.error().code == Errc::kReplayed)
+      return refuse({Errc::kReplayed, "the client assertion was used before"}, Part::kClient);
+    return refuse(once.error(), Part::kServer);
+  }
+  return Client(verified->client_id, {.scope = std::string(kScope),
+                                      .key = verified->client_id + '\0' + verified->jti,
+                                      .expires = verified->exp + jose::kAssertionLeeway});
+}
+
+}  // namespace stint::opening
