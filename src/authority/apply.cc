@@ -186,8 +186,12 @@ rt::Co<Result<Authority::Applied>> Authority::apply(resource::Resources desired,
         changes.directory = next;
         return out;
       });
-  if (applied)
+  if (applied) {
     for (const auto& s : sealed) impl->parts.vault.installed(s);
+    for (const auto& credential : before->resources().credentials)
+      if ((*compiled)->resources().credential(credential.name) == nullptr)
+        impl->parts.vault.removed(credential.name);
+  }
   co_return applied;
 }
 

@@ -106,6 +106,8 @@ rt::Co<Result<Verdict>> Authority::decide(CallRequest request) {
   policy::Decision decision = dir->policies().decide(facts);
   const DecisionId id = make_decision_id(now, impl->parts.entropy);
 
+  if (decision.outcome == policy::Outcome::kAsk && !request.approvable)
+    decision = denied(std::move(decision), "the call is too large for a person to be asked about");
   if (decision.outcome == policy::Outcome::kAsk)
     co_return co_await impl->ask(std::move(request), dir, std::move(facts), std::move(decision), id,
                                  now);

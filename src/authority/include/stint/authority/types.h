@@ -111,6 +111,7 @@ struct CallRequest {
   domain::Call call;
   std::map<std::string, std::string> arguments;  // for policies
   std::string words;                             // for the approver
+  bool approvable = true;  // `call` says all that the call does; else an ask is a deny
   RequestContext request;
   std::string path;                              // upstream path, for policies
 };

@@ -1,0 +1,74 @@
+#include "refuse.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "stint/http/problem.h"
+
+namespace stint::gateway {
+namespace {
+
+http::Problem problem_of(const authority::Verdict& verdict, TaskId task,
+                         const std::string& issuer) {
+  http::Problem p;
+  if (verdict.approval) {
+    const auto& approval = *verdict.approval;
+    p = http::Problem::of(Error{Errc::kApprovalRequired, "a person is asked first"});
+    p.retryable = true;
+    p.detail = approval.words;
+    p.approval = http::Problem::Approval{
+        .id = approval.id,
+        .url = issuer + "/v1/approvals/" + approval.id.str(),
+        .expires = fmt::format("{:%Y-%m-%dT%H:%M:%S}Z",
+                               std::chrono::floor<std::chrono::seconds>(approval.expires))};
+    p.next_steps = {fmt::format("A member of {} runs: stint approve {}",
+                                fmt::join(approval.groups, " or "), approval.id.str()),
+                    "Then send exactly the same request again: it passes once. With the header "
+                    "Prefer: wait=55 the answer is waited for."};
+  } else {
+    p = http::Problem::of(Error{Errc::kDenied, "policy denies this call"});
+    p.reason = std::string(verdict.decision.reason);
+    p.detail = verdict.decision.policies.empty()
+                   ? std::string(verdict.decision.reason)
+                   : fmt::format("{}: {}", verdict.decision.reason,
+                                 fmt::join(verdict.decision.policies, ", "));
+    p.next_steps = {fmt::format("stint why {}", verdict.id.str())};
+  }
+  p.task = task;
+  p.decision = verdict.id;
+  return p;
+}
+
+Refused render(const http::Problem& p, std::optional<unsigned> retry_after,
+               const std::optional<http::GitCall>& git, const http::ReceivePackRequest* push) {
+  if (!git) return {.response = http::to_response(p, retry_after)};
+  std::string lines = "Stint: " + p.title + ": " + p.detail + "\n";
+  for (const auto& step : p.next_steps) lines += "Stint: " + step + "\n";
+  if (push != nullptr && !push->commands.empty()) {
+    const std::string reason =
+        p.approval ? "approval required: " + p.approval->id.str() : p.title + ": " + p.reason;
+    return {.response = http::git_refusal(*push, reason, lines), .drain = true};
+  }
+  return {.response = http::git_error(git->service, git->phase, p.title + ": " + p.detail)};
+}
+
+}  // namespace
+
+Refused refuse(const authority::Verdict& verdict, TaskId task, const std::string& issuer,
+               const std::optional<http::GitCall>& git, const http::ReceivePackRequest* push) {
+  Refused out = render(problem_of(verdict, task, issuer),
+                       verdict.approval ? std::optional(5u) : std::nullopt, git, push);
+  out.response.headers.set("Stint-Decision", verdict.id.str());
+  return out;
+}
+
+Refused refuse(const Error& error, std::optional<TaskId> task,
+               const std::optional<http::GitCall>& git, const http::ReceivePackRequest* push) {
+  http::Problem p = http::Problem::of(error);
+  p.task = task;
+  // A client that has to get a new token must see the status, also when it is git's helper.
+  if (p.status == 401) return {.response = http::to_response(p)};
+  return render(p, p.retryable ? std::optional(1u) : std::nullopt, git, push);
+}
+
+}  // namespace stint::gateway
