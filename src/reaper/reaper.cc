@@ -1,0 +1,171 @@
+#include "stint/reaper/reaper.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "stint/base/log.h"
+
+namespace stint::reaper {
+namespace {
+
+// How long until the next try, after so many failures in a row.
+std::chrono::milliseconds pause_after(unsigned failures, std::chrono::milliseconds usual,
+                                      std::chrono::milliseconds longest) {
+  return std::min<std::chrono::milliseconds>(longest, usual * (1LL << std::min(failures, 16U)));
+}
+
+}  // namespace
+
+struct Reaper::Impl {
+  Impl(authority::Authority& authority_in, Settings settings_in)
+      : authority(authority_in), settings(settings_in) {}
+
+  void confirm_loop();
+  void work_loop();
+  bool rest(std::chrono::milliseconds time);  // false: stop
+  void confirm() noexcept;
+  void sweep();
+  bool publish();  // false: something failed
+  // The same, whatever is thrown: a thread that ends would leave tasks alive past their deadline.
+  void sweep_guarded() noexcept;
+  bool publish_guarded() noexcept;
+
+  authority::Authority& authority;
+  const Settings settings;
+
+  std::mutex stop_mutex;
+  std::condition_variable stop_changed;
+  bool stopping = false;
+
+  std::mutex work_mutex;  // run_now() and the thread do not work at the same time
+  std::atomic<std::uint64_t> rounds{0}, failures{0}, closed{0}, paused{0}, approvals{0},
+      checkpoints{0}, receipts{0};
+
+  std::thread confirming, working;
+};
+
+bool Reaper::Impl::rest(std::chrono::milliseconds time) {
+  std::unique_lock lock(stop_mutex);
+  return !stop_changed.wait_for(lock, time, [this] { return stopping; });
+}
+
+void Reaper::Impl::confirm() noexcept {
+  try {
+    authority.confirm_view();
+  } catch (const std::exception&) {
+    log::error("the view was not confirmed: out of resources");
+  }
+}
+
+void Reaper::Impl::sweep() {
+  const auto swept = authority.sweep();
+  rounds += 1;
+  closed += swept.closed;
+  paused += swept.paused;
+  approvals += swept.approvals_expired;
+  if (swept.closed + swept.paused > 0)
+    log::info("time ended tasks", {{"closed", swept.closed}, {"paused", swept.paused}});
+}
+
+bool Reaper::Impl::publish() {
+  const auto published = authority.publish_log();
+  if (!published) {
+    log::error("no checkpoint was made",
+               {{"code", published.error().code}, {"reason", published.error().reason}});
+    return false;
+  }
+  if (*published) checkpoints += 1;
+  const auto signed_now = authority.sign_receipts();
+  if (!signed_now) {
+    log::error("receipts were not signed",
+               {{"code", signed_now.error().code}, {"reason", signed_now.error().reason}});
+    return false;
+  }
+  receipts += *signed_now;
+  return true;
+}
+
+void Reaper::Impl::sweep_guarded() noexcept {
+  try {
+    sweep();
+  } catch (const std::exception&) {
+    failures += 1;
+    log::error("a sweep failed: out of resources");
+  }
+}
+
+bool Reaper::Impl::publish_guarded() noexcept {
+  bool well = false;
+  try {
+    well = publish();
+  } catch (const std::exception&) {
+    log::error("publishing failed: out of resources");
+  }
+  if (!well) failures += 1;
+  return well;
+}
+
+void Reaper::Impl::confirm_loop() {
+  do confirm();
+  while (rest(settings.confirm_every));
+}
+
+void Reaper::Impl::work_loop() {
+  const auto step = std::min(settings.sweep_every, settings.checkpoint_every);
+  std::chrono::milliseconds to_sweep{0}, to_publish{0};
+  unsigned failed = 0;
+  do {
+    const std::lock_guard lock(work_mutex);
+    if ((to_sweep -= step).count() <= 0) {
+      sweep_guarded();
+      to_sweep = settings.sweep_every;
+    }
+    if ((to_publish -= step).count() <= 0) {
+      failed = publish_guarded() ? 0 : failed + 1;
+      to_publish = pause_after(failed, settings.checkpoint_every, settings.longest_pause);
+    }
+  } while (rest(step));
+}
+
+Reaper::Reaper(authority::Authority& authority, Settings settings)
+    : impl_(std::make_unique<Impl>(authority, settings)) {}
+
+Reaper::~Reaper() { stop(); }
+
+void Reaper::start() {
+  impl_->confirming = std::thread([impl = impl_.get()] { impl->confirm_loop(); });
+  impl_->working = std::thread([impl = impl_.get()] { impl->work_loop(); });
+}
+
+void Reaper::run_now() {
+  impl_->confirm();
+  const std::lock_guard lock(impl_->work_mutex);
+  impl_->sweep_guarded();
+  impl_->publish_guarded();
+}
+
+void Reaper::stop() {
+  {
+    const std::lock_guard lock(impl_->stop_mutex);
+    impl_->stopping = true;
+  }
+  impl_->stop_changed.notify_all();
+  if (impl_->confirming.joinable()) impl_->confirming.join();
+  if (impl_->working.joinable()) impl_->working.join();
+}
+
+Stats Reaper::stats() const {
+  return {.rounds = impl_->rounds,
+          .failures = impl_->failures,
+          .closed = impl_->closed,
+          .paused = impl_->paused,
+          .approvals_expired = impl_->approvals,
+          .checkpoints = impl_->checkpoints,
+          .receipts = impl_->receipts};
+}
+
+}  // namespace stint::reaper
