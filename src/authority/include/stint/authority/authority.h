@@ -151,7 +151,16 @@ class Authority {
   };
   Result<Explained> why(DecisionId id);
 
+  // --- Idempotency-Key of a POST (idempotency.cc) ---
+  // nullopt: not seen before; the key is held for this request until remember(), at most a minute.
+  // Else what was remembered. Kept for 24 hours. Errors: kConflict (under way, or used for another
+  // request), kLimit.
+  rt::Co<Result<std::optional<std::string>>> first_use(IdempotencyKey key);
+  // `response` holds no secret; empty: forget, the request may be tried again.
+  rt::Co<Status> remember(IdempotencyKey key, std::string response);
+
   // --- the log, for serving ---
+  store::Seq log_size() const;  // events committed; cheap
   std::string log_vkey() const;
   Result<std::optional<store::CheckpointRow>> checkpoint();
   Result<std::optional<std::string>> tile(std::uint8_t level, std::uint64_t index,

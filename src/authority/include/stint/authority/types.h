@@ -13,6 +13,7 @@
 #include "stint/base/clock.h"
 #include "stint/base/id.h"
 #include "stint/base/secret.h"
+#include "stint/crypto/digest.h"
 #include "stint/domain/approval.h"
 #include "stint/domain/task.h"
 #include "stint/policy/decision.h"
@@ -43,9 +44,16 @@ struct SingleUse {
   WallTime expires;   // kept until then
 };
 
+// The Idempotency-Key of one request.
+struct IdempotencyKey {
+  std::string principal;     // who sent it
+  crypto::Digest key{};      // of the key's text
+  crypto::Digest request{};  // of what was asked
+};
+
 // What the request itself looked like, for policies and the log.
 struct RequestContext {
-  std::string ip;       // "" on a unix socket
+  std::string ip;  // "" on a unix socket
   bool fresh_proof = false;
 };
 
