@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "opener_impl.h"
+#include "stint/domain/json.h"
 
 namespace stint::opening {
 namespace {
@@ -142,9 +143,13 @@ rt::Co<Outcome<authority::Opened>> Opener::open(Client client, std::optional<Per
     co_return refuse(known.error(), Part::kDetails);
   if (person && person->may_act() && *person->may_act() != client.agent())
     co_return refuse({Errc::kDenied, "the human lets another client act"}, Part::kPolicy);
-  if (wanted.environment.empty())
-    if (const auto* agent = directory->agent(client.agent()))
-      wanted.environment = agent->agent.environment;
+  // Where an operator said it, the environment is the agent's: policies judge by it.
+  if (const auto* agent = directory->agent(client.agent());
+      agent != nullptr && !agent->agent.environment.empty()) {
+    if (!wanted.environment.empty() && wanted.environment != agent->agent.environment)
+      co_return refuse({Errc::kDenied, "the agent works in another environment"}, Part::kDetails);
+    wanted.environment = agent->agent.environment;
+  }
 
   domain::OpenOrder order = order_of(std::move(wanted), client, std::move(binding));
   order.consent = person ? domain::Consent::kExchange : domain::Consent::kAutonomous;
@@ -174,9 +179,12 @@ rt::Co<Outcome<authority::Opened>> Opener::delegate(Client client, jose::Verifie
     if (!wanted.ceiling) order.ceiling = task->ceiling;
     above = std::move(task->grants);
   }
+  auto carried = domain::decode_grants(parent.claims().authorization_details);
+  if (!carried) co_return refuse(carried.error(), Part::kSubject);
   auto opened = co_await impl_->authority.delegate(
       {.parent = parent.task(),
        .parent_token = parent.claims().jti,
+       .parent_token_grants = *std::move(carried),
        .child = request_of(std::move(order), client, std::move(audience), where)});
   if (opened) co_return *std::move(opened);
   // "Not within the parent" and "policy says no" are one code below, and two things to a client.
