@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "alg_name.h"
 #include "stint/codec/base64url.h"
 #include "stint/crypto/digest.h"
 
@@ -54,7 +55,7 @@ Result<Jwk> parse_material(const json::Object& jwk) {
   crypto::PublicKey key = STINT_TRY(key_of(jwk));
   crypto::Alg alg = crypto::default_alg(key.kind());
   if (const auto name = STINT_TRY(json::optional_string_at(jwk, "alg"))) {
-    const auto named = crypto::parse_alg(*name);
+    const auto named = read_alg(*name);
     if (!named) return fail(Errc::kUnsupported, "jwk alg");
     if (!crypto::fits(*named, key.kind())) return fail(Errc::kWrongKey, "jwk alg mismatch");
     alg = *named;

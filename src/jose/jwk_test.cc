@@ -59,6 +59,8 @@ const Row kRows[] = {
     {"alg unknown", &kRsa, "alg", "\"RS512\"", "jwk alg", ""},
     {"alg none", &kEc, "alg", "\"none\"", "jwk alg", ""},
     {"alg hmac", &kRsa, "alg", "\"HS256\"", "jwk alg", "RFC 8725 s2.1"},
+    {"alg Ed25519", &kEd, "alg", "\"Ed25519\"", "", "RFC 9864 s2.2"},
+    {"alg Ed25519 on an ec key", &kEc, "alg", "\"Ed25519\"", "jwk alg mismatch", ""},
     {"kid empty", &kEc, "kid", "\"\"", "jwk kid", ""},
     {"kid type", &kEc, "kid", "7", "json member type", ""},
 };

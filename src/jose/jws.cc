@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "alg_name.h"
 #include "compact_reader.h"
 #include "stint/codec/base64url.h"
 
@@ -62,7 +63,7 @@ Result<std::shared_ptr<const Header>> CompactReader::header(std::string_view par
   const json::Object object = STINT_TRY(json::parse_object(text, {.depth = kHeaderDepth}));
   STINT_TRY(refuse_extensions(object));
   if (!object.contains("alg")) return fail(Errc::kMissing, "jws alg");
-  const auto alg = crypto::parse_alg(STINT_TRY(name_at(object, "alg")));
+  const auto alg = read_alg(STINT_TRY(name_at(object, "alg")));
   if (!alg) return fail(Errc::kUnsupported, "jws alg");
   auto header = std::make_shared<Header>();
   header->alg = *alg;

@@ -54,6 +54,9 @@ const Row kRows[] = {
     {"not json", "alg: ES256", Errc::kMalformed, "json syntax", ""},
     {"rs256 under an ec key", R"({"alg":"RS256"})", Errc::kWrongKey, "jws alg does not fit the key",
      "RFC 8725 s3.1"},
+    {"ed25519 under an ec key", R"({"alg":"Ed25519"})", Errc::kWrongKey,
+     "jws alg does not fit the key", "RFC 9864 s2.2"},
+    {"ed448", R"({"alg":"Ed448"})", Errc::kUnsupported, "jws alg", "RFC 9864 s2.2"},
 };
 
 TEST(Jws, HeaderRows) {
@@ -63,6 +66,16 @@ TEST(Jws, HeaderRows) {
     auto got = jws ? verify(*jws, kKey.public_key(), all_algs()) : fail(jws.error());
     EXPECT_EQ(reason(got), row.reason) << row.source;
     if (!row.reason.empty() && !got.has_value()) EXPECT_EQ(got.error().code, row.code);
+  }
+}
+
+TEST(Jws, Ed25519HasTwoNames) {  // RFC 8037, RFC 9864
+  const crypto::PrivateKey key = test_key(crypto::Alg::kEdDSA);
+  for (const char* header : {R"({"alg":"EdDSA"})", R"({"alg":"Ed25519"})"}) {
+    const auto jws = parse_compact(forge(header, "{}", key));
+    ASSERT_TRUE(jws.has_value()) << header;
+    EXPECT_EQ(jws->header().alg, crypto::Alg::kEdDSA);
+    EXPECT_TRUE(verify(*jws, key.public_key(), all_algs()).has_value()) << header;
   }
 }
 
