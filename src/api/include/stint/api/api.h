@@ -19,6 +19,8 @@
 
 namespace stint::api {
 
+struct Core;  // private
+
 struct Settings {
   // Who may come in by the unix socket: this uid (the server's own) and 0.
   std::uint32_t operator_uid = 0;
@@ -73,8 +75,7 @@ class Api {
   static std::string_view openapi();  // schema/openapi.json
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<Core> core_;
 };
 
 }  // namespace stint::api
