@@ -112,7 +112,9 @@ rt::Co<Result<Authority::Applied>> Authority::apply(resource::Resources desired,
   for (const auto& [name, value] : values) {
     if (desired.credential(name) == nullptr)
       co_return fail(Errc::kNotFound, "a value was given for a credential that is not declared");
-    sealed.push_back(STINT_CO_TRY(impl->parts.vault.seal(name, value)));
+    // The same value again is no new version: apply is idempotent.
+    if (auto blob = STINT_CO_TRY(impl->parts.vault.seal(name, value)); !impl->parts.vault.holds(blob))
+      sealed.push_back(std::move(blob));
   }
   for (const auto& upstream : desired.upstreams) {
     if (!upstream.inject) continue;
@@ -129,8 +131,8 @@ rt::Co<Result<Authority::Applied>> Authority::apply(resource::Resources desired,
       [impl, before, sealed, expected_version, actor = std::move(actor), next = *compiled](
           store::Tx& tx, Changes& changes) -> Result<Applied> {
         const WallTime at = impl->now();
-        // Another apply may have come between: its result must not be undone unseen.
-        if (impl->directory() != before ||
+        // Another apply may have come between, also in this batch: it must not be undone unseen.
+        if (!Impl::same_directory(tx, *before) ||
             (expected_version && *expected_version != before->version()))
           return fail(Errc::kPreconditionFailed, "the configuration has changed meanwhile");
         Applied out{.version = before->version()};

@@ -15,10 +15,18 @@ Result<domain::Approval> load(store::Reader& reader, ApprovalId id) {
 
 }  // namespace
 
+// Whose own call it is, for four eyes: the task's human or, where there is none, the agent's owner.
+std::optional<std::string> Authority::Impl::answerable(const Directory& dir,
+                                                       const domain::Task& task) const {
+  if (task.human) return task.human;
+  const auto* agent = dir.agent(task.agent);
+  return agent == nullptr ? std::nullopt : std::optional(agent->agent.owner);
+}
+
 void Authority::Impl::apply(const Changes& changes) {
   if (changes.directory) set_directory(changes.directory);
   for (const auto& task : changes.tasks) view.put(task);
-  for (const auto& [task, token] : changes.revoked) view.revoke(task, token);
+  for (const auto& r : changes.revoked) view.revoke(r.task, r.token, r.expires);
   for (const ApprovalId id : changes.settled) {
     std::shared_ptr<rt::SharedEvent> event;
     {
@@ -73,7 +81,8 @@ rt::Co<Result<domain::Approval>> Authority::answer(ApprovalId id, domain::Answer
         const domain::Task task = STINT_TRY(Impl::load_task(tx, a.call.task));
         if (task.state == domain::State::kClosed)
           return fail(Errc::kTaskClosed, "the task is closed");
-        STINT_TRY(domain::answer(a, given, human, groups, task.human, now));
+        STINT_TRY(domain::answer(a, given, human, groups,
+                                 impl->answerable(*impl->directory(), task), now));
         Impl::update_approval(tx, a);
         append(tx, now,
                audit::ApprovalAnswered{.approval = id,

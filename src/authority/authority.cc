@@ -35,6 +35,11 @@ Result<std::uint64_t> load_version(store::Reader& reader) {
 
 }  // namespace
 
+namespace {
+constexpr std::size_t kSignals = 10'000;
+constexpr std::chrono::seconds kSignalEvery{1};
+}  // namespace
+
 audit::Actor to_audit(const Actor& actor) {
   switch (actor.kind) {
     case Actor::Kind::kHuman: return audit::Actor::human(actor.name);
@@ -78,10 +83,14 @@ bool Authority::Impl::first_in_a_while(const Signal& signal, WallTime at) {
   key += '\0';
   key += signal.ip;
   const std::lock_guard lock(signals_mutex_);
-  if (signals_.size() > 10'000)
-    std::erase_if(signals_, [&](const auto& s) { return at - s.second > std::chrono::seconds(1); });
+  // Bounded, and swept at most once a second: whoever makes signals must not make work too.
+  if (signals_.size() >= kSignals && at - signals_swept_ >= kSignalEvery) {
+    signals_swept_ = at;
+    std::erase_if(signals_, [&](const auto& s) { return at - s.second >= kSignalEvery; });
+  }
+  if (signals_.size() >= kSignals) return false;
   auto& last = signals_[key];
-  if (last != WallTime() && at - last < std::chrono::seconds(1)) return false;
+  if (last != WallTime() && at - last < kSignalEvery) return false;
   last = at;
   return true;
 }
@@ -117,11 +126,11 @@ Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings setting
     after = std::get<0>(rows.back());
   }
   const auto revoked = STINT_TRY(parts.store.read([&](store::Reader& reader) {
-    using Row = std::tuple<TaskId, TokenId>;
-    return reader.rows<Row>("SELECT task, jti FROM token WHERE revoked IS NOT NULL AND exp > $1",
-                            now);
+    using Row = std::tuple<TaskId, TokenId, WallTime>;
+    return reader.rows<Row>(
+        "SELECT task, jti, exp FROM token WHERE revoked IS NOT NULL AND exp > $1", now);
   }));
-  for (const auto& [task, token] : revoked) impl->view.revoke(task, token);
+  for (const auto& [task, token, expires] : revoked) impl->view.revoke(task, token, expires);
   impl->view.confirm(parts.clock.mono());
   impl->verifier = std::make_shared<const jose::AccessTokenVerifier>(
       impl->settings.issuer, impl->settings.issuer, parts.keys.public_keys());

@@ -108,10 +108,18 @@ class Fixture : public testing::Test {
   Opened opened(OpenRequest r = request()) { return must(rt::block_on(authority->open_task(r))); }
   // The parent's first token is named by no row here: a fresh id is as good as any not revoked.
   Result<Opened> child(TaskId parent, OpenRequest r = request()) {
+    auto grants = must(authority->task(parent)).grants;
+    return child_of(parent, std::move(grants), std::move(r));
+  }
+  Result<Opened> child_of(TaskId parent, std::vector<domain::Grant> token_grants,
+                          OpenRequest r = request()) {
     r.order.agent = "helper";
     r.order.binding.thumbprint = kOtherJktForTest;
     return rt::block_on(authority->delegate(
-        {.parent = parent, .parent_token = TokenId::random(entropy), .child = std::move(r)}));
+        {.parent = parent,
+         .parent_token = TokenId::random(entropy),
+         .parent_token_grants = std::move(token_grants),
+         .child = std::move(r)}));
   }
 
   CallRequest call(const domain::Task& task, std::string action = "git.fetch",
@@ -129,7 +137,8 @@ class Fixture : public testing::Test {
                      .arguments = R"({"ref":"refs/heads/old"})"},
             .words = "delete the branch old of demo/readme.git",
             .request = {.ip = "127.0.0.1"},
-            .path = "/demo/readme.git"};
+            .path = "/demo/readme.git",
+            .directory_version = authority->directory()->version()};
   }
   CallRequest deletion(const domain::Task& task) {
     return call(task, "git.ref.delete", domain::ActionClass::kDelete);

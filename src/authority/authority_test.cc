@@ -411,6 +411,99 @@ TEST_F(Authorities, NoSecretIsInTheDatabaseOrItsEvents) {  // S5, S10
   }
 }
 
+TEST_F(Authorities, AChildNeverDoesMoreThanTheTokenItCameFrom) {  // rule 3
+  const Opened o = opened();
+  auto narrow = o.task.grants;
+  narrow[0].actions = {"git.fetch"};
+  const auto wider = child_of(o.task.id, narrow);
+  ASSERT_FALSE(wider.has_value());
+  EXPECT_EQ(wider.error().reason.text(), "grants exceed the parent's token");
+  auto r = request();
+  r.order.grants[0].actions = {"git.fetch"};
+  EXPECT_TRUE(child_of(o.task.id, narrow, r).has_value());
+  EXPECT_EQ(child_of(o.task.id, {}, r).error().reason.text(), "grants exceed the parent's token");
+}
+
+TEST_F(Authorities, BytesAreReservedUpTheTreeAndSettled) {  // S7
+  auto r = request();
+  r.order.budget.bytes_out = 1000;
+  const Opened o = opened(r);
+  const auto below = must(child(o.task.id, r));
+  const auto first = must(decide(call(below.task)));
+  EXPECT_EQ(first.permit->byte_limit(), 1000);
+  EXPECT_EQ(decide(call(o.task)).error().reason.text(), "the budget is used up");
+  must(Result<bool>(authority->outcome(*first.permit, {.status = 200, .bytes_out = 400}).has_value()));
+  flush();
+  EXPECT_EQ(must(authority->task(o.task.id)).spend.bytes_out, 400);
+  EXPECT_EQ(must(decide(call(o.task))).permit->byte_limit(), 600);
+}
+
+TEST_F(Authorities, WhatCannotBeRecordedIsNotPermitted) {  // S4
+  auto r = request();
+  r.order.grants[0].resources.clear();
+  const Opened o = opened(std::move(r));
+  auto c = call(o.task);
+  c.call.resource = std::string(5000, 'a');
+  const auto got = decide(std::move(c));
+  ASSERT_FALSE(got.has_value());
+  EXPECT_EQ(got.error().reason.text(), "event text too long");
+}
+
+TEST_F(Authorities, ACallNamedByAnOlderConfigurationIsNotDecided) {
+  const Opened o = opened();
+  auto c = call(o.task);
+  const auto permit = *must(decide(c)).permit;
+  auto changed = resources();
+  changed.upstreams[0].description = "another";
+  must(rt::block_on(authority->apply(changed, {}, std::nullopt, Actor::local_operator(0))));
+  EXPECT_EQ(decide(c).error().reason.text(), "the configuration changed meanwhile");
+  EXPECT_EQ(authority->release(permit, clock.wall()).error().reason.text(),
+            "the configuration changed meanwhile");
+}
+
+TEST_F(Authorities, APermitDiesWithItsToken) {
+  const Opened o = opened();
+  const auto minted = must(rt::block_on(authority->mint(mint_with(o))));
+  auto c = call(o.task);
+  c.token = minted.token.id;
+  const auto permit = *must(decide(c)).permit;
+  must(rt::block_on(authority->revoke(minted.token.token, "coder")));
+  EXPECT_EQ(authority->release(permit, clock.wall()).error().reason.text(), "the token is revoked");
+}
+
+TEST_F(Authorities, ABusyTaskWithAnIdleLimitCanBePausedAndMints) {
+  auto r = request();
+  r.order.idle_limit = 60s;
+  r.order.attended = true;
+  r.order.presence_limit = 30s;
+  const Opened o = opened(r);
+  for (int i = 0; i < 5; ++i) {
+    clock.advance(20s);
+    authority->confirm_view();
+    flush();
+    ASSERT_TRUE(authority->heartbeat(o.task.id, clock.wall()).has_value());
+    ASSERT_TRUE(decide(call(o.task)).has_value()) << i;
+  }
+  EXPECT_TRUE(rt::block_on(authority->mint(mint_with(o))).has_value());
+  EXPECT_TRUE(child(o.task.id).has_value());
+  EXPECT_EQ(must(rt::block_on(authority->pause(o.task.id, Why::kOperator, Actor::local_operator(0))))
+                .state,
+            State::kPaused);
+}
+
+TEST_F(Authorities, AReceiptThatCannotBeDoesNotHoldUpTheOthers) {
+  const Opened o = opened();
+  must(store->write_sync([&](store::Tx& tx) -> Result<bool> {
+    tx.no_event();
+    tx.run("INSERT INTO owed (kind, task, since, next, body) VALUES ('receipt', $1, 0, 0, '{}')",
+           TaskId::random(entropy));
+    return true;
+  }));
+  must(rt::block_on(authority->close(o.task.id, How::kCompleted, Actor::agent("coder"))));
+  must(authority->publish_log());
+  EXPECT_EQ(must(authority->sign_receipts()), 1u);
+}
+
 // Rules 2-5 over random scripts on a tree of tasks, against a model that walks up from every task.
 TEST_F(Authorities, TreesAgreeWithTheSlowModel) {
   struct Node {
@@ -426,6 +519,12 @@ TEST_F(Authorities, TreesAgreeWithTheSlowModel) {
       for (std::optional<std::size_t> at = n; at; at = nodes[*at].parent)
         if (*at == top) return true;
       return false;
+    };
+    // A task acts only while it and all above it are active.
+    const auto acts = [&](std::size_t n) {
+      for (std::optional<std::size_t> at = n; at; at = nodes[*at].parent)
+        if (nodes[*at].state != State::kActive) return false;
+      return true;
     };
     const Actor by = Actor::local_operator(0);
     const int steps = *rc::gen::inRange(1, 12);
@@ -453,19 +552,20 @@ TEST_F(Authorities, TreesAgreeWithTheSlowModel) {
           break;
         case 3: {
           const auto born = child(node.id);
-          RC_ASSERT(born.has_value() == (node.state == State::kActive &&
-                                         node.depth < settings.limits.max_depth));
+          RC_ASSERT(born.has_value() ==
+                    (acts(n) && node.depth < settings.limits.max_depth));
           if (born) nodes.push_back({.id = born->task.id, .parent = n, .depth = node.depth + 1});
         }
       }
-      for (const auto& one : nodes) {
+      for (std::size_t k = 0; k < nodes.size(); ++k) {
+        const Node& one = nodes[k];
         const auto task = authority->task(one.id);
         RC_ASSERT(task.has_value());
         RC_ASSERT(task->state == one.state);
         RC_ASSERT(task->how == one.how);
         const auto live = authority->view().find(one.id, clock.mono());
         RC_ASSERT(live.has_value() == (one.state != State::kClosed));
-        RC_ASSERT(decide(call(*task)).has_value() == (one.state == State::kActive));
+        RC_ASSERT(decide(call(*task)).has_value() == acts(k));
       }
     }
   };

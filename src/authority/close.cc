@@ -60,7 +60,7 @@ rt::Co<Result<domain::Task>> Authority::pause(TaskId id, domain::Why why, Actor 
   co_return co_await impl->commit(
       [=, actor = std::move(actor)](store::Tx& tx, Changes& changes) -> Result<domain::Task> {
         const WallTime now = impl->now();
-        domain::Task task = STINT_TRY(Impl::load_task(tx, id));
+        domain::Task task = STINT_TRY(impl->load_active(tx, id));
         if (task.state == domain::State::kPaused) {
           tx.no_event();
           return task;

@@ -8,6 +8,9 @@
 namespace stint::authority {
 namespace {
 
+// What one call may take from a budget of bytes before its response is known.
+constexpr std::int64_t kByteReserve = 16 * 1024 * 1024;
+
 audit::Verdict to_audit(policy::Outcome outcome) {
   switch (outcome) {
     case policy::Outcome::kPermit: return audit::Verdict::kPermit;
@@ -23,41 +26,45 @@ policy::Decision denied(policy::Decision because, std::string_view reason) {
   return because;
 }
 
-}  // namespace
+bool has_budget(const domain::Task& t) { return t.budget.requests || t.budget.bytes_out; }
 
-bool Authority::Impl::budgeted(const domain::Task& task) const {
-  if (task.budget.requests || task.budget.bytes_out) return true;
-  for (auto parent = task.parent; parent;) {
-    const auto live = view.find(*parent, parts.clock.mono());
-    if (!live) return true;  // cannot tell: take the way that looks at the rows
-    const auto above = (*live)->task();
-    if (above->budget.requests || above->budget.bytes_out) return true;
-    parent = above->parent;
-  }
-  return false;
+Status encode_into(std::vector<store::EventBytes>& out, WallTime at, const audit::AnyEvent& event) {
+  out.push_back({.kind = audit::kind(event),
+                 .task = audit::task_of(event),
+                 .bytes = STINT_TRY(audit::encode(at, event)),
+                 .time = at});
+  return {};
 }
 
-Status Authority::Impl::record(store::Tx& tx, Changes& changes, const CallRequest& r,
-                               const Directory& dir, const policy::Facts& facts,
-                               const policy::Decision& decision, DecisionId id,
-                               std::optional<ApprovalId> approval, WallTime at) {
-  const bool permit = decision.outcome == policy::Outcome::kPermit;
-  if (permit && budgeted(*STINT_TRY(view.find(r.task, parts.clock.mono()))->task())) {
-    // Reserved before the call, from the task and from all above it, in the rows: two calls cannot
-    // take the same last request, and a crash forgets none.
-    for (std::optional<TaskId> next = r.task; next;) {
-      domain::Task row = STINT_TRY(load_task(tx, *next));
-      STINT_TRY(domain::live(row, {at, at}, at));
-      const auto rest = domain::left(row.budget, row.spend);
-      if (rest.requests == 0 || rest.bytes_out == 0)
-        return fail(Errc::kLimit, "the budget is used up");
-      ++row.spend.requests;
-      ++row.version;
-      update_task(tx, row);
-      next = row.parent;
-      changes.tasks.push_back(std::make_shared<const domain::Task>(std::move(row)));
-    }
+// An answer holds for what was asked: the same class, and no group beside those who were asked.
+bool lifts(const domain::Approval& a, const domain::Call& call, const policy::Decision& decision) {
+  if (!std::ranges::all_of(decision.approvers, [&](const auto& group) {
+        return std::ranges::find(a.groups, group) != a.groups.end();
+      }))
+    return false;
+  return a.answer != domain::Answer::kForTask ||
+         (decision.for_task && a.call.action_class == call.action_class);
+}
+
+}  // namespace
+
+Result<Authority::Impl::Chain> Authority::Impl::live_chain(TaskId task, TokenId token,
+                                                           WallTime at) const {
+  Chain chain;
+  for (std::optional<TaskId> next = task; next;) {
+    auto live = STINT_TRY(view.find(*next, parts.clock.mono()));
+    STINT_TRY(chain.empty() ? live->live(token, at) : live->live(at));
+    next = live->task()->parent;
+    chain.push_back(std::move(live));
   }
+  return chain;
+}
+
+Result<std::vector<store::EventBytes>> Authority::Impl::decision_events(
+    const CallRequest& r, const Directory& dir, const policy::Facts& facts,
+    const policy::Decision& decision, DecisionId id, std::optional<ApprovalId> approval,
+    WallTime at) const {
+  std::vector<store::EventBytes> out;
   audit::Decided event{.decision = id,
                        .task = r.task,
                        .agent = facts.agent.name,
@@ -77,30 +84,90 @@ Status Authority::Impl::record(store::Tx& tx, Changes& changes, const CallReques
                        .facts = facts_to_json(facts),
                        .source_ip = r.request.ip};
   if (r.call.action_class != domain::ActionClass::kRead) event.call = domain::digest(r.call);
-  append(tx, at, event);
-  if (!permit) return {};
+  STINT_TRY(encode_into(out, at, event));
   const auto* upstream = dir.upstream(r.call.upstream);
-  if (upstream != nullptr && upstream->upstream.inject) {
-    const std::string& name = upstream->upstream.inject->credential;
-    append(tx, at,
-           audit::CredentialReleased{
-               .decision = id,
-               .task = r.task,
-               .credential = name,
-               .version = static_cast<std::int64_t>(parts.vault.version(name).value_or(0)),
-               .upstream = r.call.upstream});
+  if (decision.outcome != policy::Outcome::kPermit || upstream == nullptr ||
+      !upstream->upstream.inject)
+    return out;
+  const std::string& name = upstream->upstream.inject->credential;
+  STINT_TRY(encode_into(
+      out, at,
+      audit::CredentialReleased{
+          .decision = id,
+          .task = r.task,
+          .credential = name,
+          .version = static_cast<std::int64_t>(parts.vault.version(name).value_or(0)),
+          .upstream = r.call.upstream}));
+  return out;
+}
+
+Permit Authority::Impl::permit_for(const CallRequest& r, std::shared_ptr<const Directory> dir,
+                                   DecisionId id) const {
+  Permit p;
+  p.decision_ = id;
+  p.task_ = r.task;
+  p.token_ = r.token;
+  p.upstream_ = r.call.upstream;
+  if (const auto* u = dir->upstream(r.call.upstream); u != nullptr && u->upstream.inject)
+    p.credential_version_ = parts.vault.version(u->upstream.inject->credential).value_or(0);
+  p.directory_ = std::move(dir);
+  return p;
+}
+
+Result<std::optional<std::int64_t>> Authority::Impl::claim(store::Tx& tx, Changes& changes,
+                                                           const CallRequest& r, WallTime at) {
+  const auto revoked =
+      tx.one<std::int64_t>("SELECT 1 FROM token WHERE jti = $1 AND revoked IS NOT NULL", r.token);
+  if (revoked) return fail(Errc::kRevoked, "the token is revoked");
+  std::vector<domain::Task> rows;
+  std::optional<std::int64_t> bytes;
+  bool any_budget = false;
+  for (std::optional<TaskId> next = r.task; next;) {
+    domain::Task row = STINT_TRY(load_active(tx, *next));
+    STINT_TRY(domain::live(row, at));
+    const auto rest = domain::left(row.budget, row.spend);
+    if (rest.requests == 0 || rest.bytes_out == 0)
+      return fail(Errc::kLimit, "the budget is used up");
+    if (rest.bytes_out) bytes = std::min(bytes.value_or(kByteReserve), *rest.bytes_out);
+    any_budget = any_budget || has_budget(row);
+    next = row.parent;
+    rows.push_back(std::move(row));
   }
-  return {};
+  if (!any_budget) return bytes;
+  // Taken from the task and from all above it, in their rows: two calls cannot take the same last
+  // request, and a crash forgets none.
+  for (domain::Task& row : rows) {
+    ++row.spend.requests;
+    row.spend.bytes_out += bytes.value_or(0);
+    ++row.version;
+    update_task(tx, row);
+    changes.tasks.push_back(std::make_shared<const domain::Task>(std::move(row)));
+  }
+  return bytes;
+}
+
+void Authority::Impl::give_back(store::Tx& tx, Changes& changes, TaskId task, std::int64_t bytes) {
+  for (std::optional<TaskId> next = task; next;) {
+    auto row = load_task(tx, *next);
+    if (!row) return tx.fail(row.error());
+    next = row->parent;
+    if (row->state == domain::State::kClosed) continue;
+    row->spend.bytes_out -= bytes;
+    ++row->version;
+    update_task(tx, *row);
+    changes.tasks.push_back(std::make_shared<const domain::Task>(*std::move(row)));
+  }
 }
 
 rt::Co<Result<Verdict>> Authority::decide(CallRequest request) {
   Impl* impl = impl_.get();
   const WallTime now = impl->now();
-  const auto live = impl->view.find(request.task, impl->parts.clock.mono());
-  if (!live) co_return fail(live.error());
-  STINT_CO_TRY((*live)->live(request.token, now));
-  const auto task = (*live)->task();
+  const auto chain = impl->live_chain(request.task, request.token, now);
+  if (!chain) co_return fail(chain.error());
+  const auto task = chain->front()->task();
   const auto dir = impl->directory();
+  if (dir->version() != request.directory_version)
+    co_return fail(Errc::kUnavailable, "the configuration changed meanwhile");
   STINT_CO_TRY(impl->agent_may_work(*dir, task->agent));
   policy::Facts facts = impl->call_facts(*dir, *task, request, now);
   policy::Decision decision = dir->policies().decide(facts);
@@ -109,63 +176,64 @@ rt::Co<Result<Verdict>> Authority::decide(CallRequest request) {
   if (decision.outcome == policy::Outcome::kAsk && !request.approvable)
     decision = denied(std::move(decision), "the call is too large for a person to be asked about");
   if (decision.outcome == policy::Outcome::kAsk)
-    co_return co_await impl->ask(std::move(request), dir, std::move(facts), std::move(decision), id,
-                                 now);
+    co_return co_await impl->commit([=, r = std::move(request), facts = std::move(facts)](
+                                        store::Tx& tx, Changes& changes) -> Result<Verdict> {
+      return impl->ask_in(tx, changes, r, dir, facts, decision, id, now);
+    });
 
+  // Written out before anything is permitted: what cannot be recorded cannot happen.
+  auto events = STINT_CO_TRY(
+      impl->decision_events(request, *dir, facts, decision, id, std::nullopt, now));
   const bool permit = decision.outcome == policy::Outcome::kPermit;
-  if (permit) {
-    (*live)->touch(now);
-    (*live)->count_request();
-  }
-  const bool may_follow =
-      !permit || (request.call.action_class == domain::ActionClass::kRead &&
-                  !impl->settings.strict_audit && !impl->budgeted(*task));
+  const bool budgeted =
+      std::ranges::any_of(*chain, [](const auto& live) { return has_budget(*live->task()); });
   Verdict verdict{.id = id, .decision = decision};
-  if (permit) verdict.permit = Permit(id, request.task, request.call.upstream);
-  const bool close_task = decision.close;
-  const TaskId task_id = request.task;
-  if (may_follow) {
-    STINT_CO_TRY(impl->parts.store.deferred(
-        [impl, r = std::move(request), dir, facts = std::move(facts),
-         decision = std::move(decision), id, now](store::Tx& tx) -> Result<bool> {
-          Changes none;
-          STINT_TRY(impl->record(tx, none, r, *dir, facts, decision, id, std::nullopt, now));
-          return true;
-        }));
+  if (permit) verdict.permit = impl->permit_for(request, dir, id);
+  if (!permit || (request.call.action_class == domain::ActionClass::kRead &&
+                  !impl->settings.strict_audit && !budgeted)) {
+    // This command cannot refuse: the call goes ahead of it.
+    STINT_CO_TRY(impl->parts.store.deferred([events = std::move(events)](store::Tx& tx) {
+      for (const auto& event : events) tx.append(event);
+      return true;
+    }));
   } else {
-    const auto recorded = co_await impl->commit(
-        [impl, r = std::move(request), dir, facts = std::move(facts),
-         decision = std::move(decision), id, now](store::Tx& tx, Changes& changes) -> Result<bool> {
-          STINT_TRY(impl->record(tx, changes, r, *dir, facts, decision, id, std::nullopt, now));
-          return true;
+    const auto claimed = co_await impl->commit(
+        [impl, r = std::move(request), dir, events = std::move(events), now](
+            store::Tx& tx, Changes& changes) -> Result<std::optional<std::int64_t>> {
+          STINT_TRY(Impl::same_directory(tx, *dir));
+          const auto bytes = STINT_TRY(impl->claim(tx, changes, r, now));
+          for (const auto& event : events) tx.append(event);
+          return bytes;
         });
-    if (!recorded) co_return fail(recorded.error());
+    if (!claimed) co_return fail(claimed.error());
+    verdict.permit->byte_limit_ = *claimed;
   }
-  if (close_task) {
-    const auto closed = co_await close(task_id, domain::How::kRisk, Actor::system("policy"));
+  if (permit) {
+    for (const auto& live : *chain) live->touch(now);
+    chain->front()->count_request();
+  }
+  if (decision.close) {
+    const auto closed = co_await close(task->id, domain::How::kRisk, Actor::system("policy"));
     if (!closed) co_return fail(closed.error());
   }
   co_return verdict;
 }
 
-rt::Co<Result<Verdict>> Authority::Impl::ask(CallRequest r, std::shared_ptr<const Directory> dir,
-                                             policy::Facts facts, policy::Decision decision,
-                                             DecisionId id, WallTime at) {
-  co_return co_await commit([this, r = std::move(r), dir = std::move(dir),
-                             facts = std::move(facts), decision = std::move(decision), id,
-                             at](store::Tx& tx, Changes& changes) -> Result<Verdict> {
-    return ask_in(tx, changes, r, *dir, facts, decision, id, at);
-  });
-}
-
 Result<Verdict> Authority::Impl::ask_in(store::Tx& tx, Changes& changes, const CallRequest& r,
-                                        const Directory& dir, const policy::Facts& facts,
+                                        const std::shared_ptr<const Directory>& dir,
+                                        const policy::Facts& facts,
                                         const policy::Decision& decision, DecisionId id,
                                         WallTime at) {
-  const domain::Task task = STINT_TRY(load_task(tx, r.task));
-  STINT_TRY(domain::live(task, {at, at}, at));
+  STINT_TRY(same_directory(tx, *dir));
+  const domain::Task task = STINT_TRY(load_active(tx, r.task));
+  STINT_TRY(domain::live(task, at));
+  const auto record = [&](const policy::Facts& f, const policy::Decision& d,
+                          ApprovalId approval) -> Status {
+    for (auto& event : STINT_TRY(decision_events(r, *dir, f, d, id, approval, at)))
+      tx.append(std::move(event));
+    return {};
+  };
   const crypto::Digest digest = domain::digest(r.call);
-
   std::optional<domain::Approval> pending;
   std::size_t open = 0;
   for (const auto& body :
@@ -177,35 +245,40 @@ Result<Verdict> Authority::Impl::ask_in(store::Tx& tx, Changes& changes, const C
     const bool current = at < a.expires;
     if (a.state == domain::ApprovalState::kPending && current) {
       ++open;
-      if (same) pending = std::move(a);
+      if (same && lifts(a, r.call, decision)) pending = std::move(a);
       continue;
     }
     if (a.state == domain::ApprovalState::kRefused) {
       if (!same || !current) continue;
       // A no stands until the question would have expired: asking again is not a way round it.
       const auto no = denied(decision, "an approver refused this call");
-      STINT_TRY(record(tx, changes, r, dir, facts, no, id, a.id, at));
+      STINT_TRY(record(facts, no, a.id));
       return Verdict{.id = id, .decision = no};
     }
-    if (!domain::consume(a, r.call, at)) continue;
+    if (!lifts(a, r.call, decision) || !domain::consume(a, r.call, at)) continue;
     policy::Facts lifted = facts;
-    lifted.approval = policy::ApprovalFacts{
-        .granted = true,
-        .by = a.answered_by,
-        .age_seconds =
-            std::chrono::duration_cast<std::chrono::seconds>(at - a.answered.value_or(at)).count(),
-        .four_eyes = task.human != a.answered_by};
-    policy::Decision again = dir.policies().decide(lifted);
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(at - a.answered.value_or(at));
+    lifted.approval = policy::ApprovalFacts{.granted = true,
+                                            .by = a.answered_by,
+                                            .age_seconds = age.count(),
+                                            .four_eyes = answerable(*dir, task) != a.answered_by};
+    policy::Decision again = dir->policies().decide(lifted);
     if (again.outcome == policy::Outcome::kAsk)
       again = denied(again, "the approval does not lift this denial");
-    STINT_TRY(record(tx, changes, r, dir, lifted, again, id, a.id, at));
     Verdict verdict{.id = id, .decision = again};
-    if (again.outcome != policy::Outcome::kPermit) return verdict;
-    if (a.state == domain::ApprovalState::kConsumed) {
+    if (again.outcome == policy::Outcome::kPermit) {
+      verdict.permit = permit_for(r, dir, id);
+      verdict.permit->byte_limit_ = STINT_TRY(claim(tx, changes, r, at));
+    }
+    STINT_TRY(record(lifted, again, a.id));
+    if (verdict.permit && a.state == domain::ApprovalState::kConsumed) {
       update_approval(tx, a);
       append(tx, at, audit::ApprovalConsumed{.approval = a.id, .task = r.task, .decision = id});
     }
-    verdict.permit = Permit(id, r.task, r.call.upstream);
+    if (const auto live = view.find(r.task, parts.clock.mono()); live && verdict.permit) {
+      (*live)->touch(at);
+      (*live)->count_request();
+    }
     return verdict;
   }
   if (tx.error()) return fail(*tx.error());
@@ -234,50 +307,8 @@ Result<Verdict> Authority::Impl::ask_in(store::Tx& tx, Changes& changes, const C
                                     .for_task_allowed = pending->for_task_allowed,
                                     .expires = pending->expires});
   }
-  STINT_TRY(record(tx, changes, r, dir, facts, decision, id, pending->id, at));
+  STINT_TRY(record(facts, decision, pending->id));
   return Verdict{.id = id, .decision = decision, .approval = std::move(pending)};
-}
-
-Result<std::optional<Released>> Authority::release(const Permit& permit, WallTime now) {
-  const auto live = impl_->view.find(permit.task(), impl_->parts.clock.mono());
-  if (!live) return fail(live.error());
-  STINT_TRY((*live)->live(now));
-  const auto dir = impl_->directory();
-  const auto* upstream = dir->upstream(permit.upstream());
-  if (upstream == nullptr) return fail(Errc::kNotFound, "the upstream is gone");
-  if (!upstream->upstream.inject) return std::optional<Released>();
-  const std::string& name = upstream->upstream.inject->credential;
-  auto opened = impl_->parts.vault.release(name);
-  if (!opened) return fail(opened.error());
-  return std::optional(
-      Released{.credential = name, .version = opened->version, .value = std::move(opened->secret)});
-}
-
-Status Authority::outcome(const Permit& permit, const CallOutcome& outcome) {
-  Impl* impl = impl_.get();
-  const WallTime now = impl->now();
-  if (const auto live = impl->view.find(permit.task(), impl->parts.clock.mono()))
-    (*live)->add_bytes_out(outcome.bytes_out);
-  return impl->parts.store.deferred([impl, now, outcome, decision = permit.decision(),
-                                     task = permit.task()](store::Tx& tx) -> Result<bool> {
-    append(tx, now,
-           audit::Outcome{.decision = decision,
-                          .task = task,
-                          .ending = outcome.ending,
-                          .status = static_cast<int>(outcome.status),
-                          .bytes_in = outcome.bytes_in,
-                          .bytes_out = outcome.bytes_out,
-                          .duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                                             outcome.duration)
-                                             .count()});
-    const auto live = impl->view.find(task, impl->parts.clock.mono());
-    if (live && (*live)->task()->budget.bytes_out) {
-      domain::Task row = STINT_TRY(Impl::load_task(tx, task));
-      row.spend.bytes_out += outcome.bytes_out;
-      Impl::update_task(tx, row);
-    }
-    return true;
-  });
 }
 
 }  // namespace stint::authority

@@ -11,6 +11,8 @@
 
 #include "stint/audit/event.h"
 #include "stint/authority/authority.h"
+#include "stint/base/log.h"
+#include "stint/merkle/checkpoint.h"
 #include "stint/rt/callback.h"
 #include "stint/rt/event.h"
 #include "stint/store/store.h"
@@ -21,7 +23,12 @@ namespace stint::authority {
 // before the command is acknowledged.
 struct Changes {
   std::vector<std::shared_ptr<const domain::Task>> tasks;
-  std::vector<std::pair<TaskId, TokenId>> revoked;
+  struct Revoked {
+    TaskId task;
+    TokenId token;
+    WallTime expires;
+  };
+  std::vector<Revoked> revoked;
   std::vector<ApprovalId> settled;
   std::shared_ptr<const Directory> directory;
 };
@@ -59,6 +66,14 @@ class Authority::Impl {
     using T = typename store::detail::Unwrap<std::invoke_result_t<F&, store::Tx&, Changes&>>::type;
     return rt::from_callback<T>([this, f = std::move(f)](rt::Completion<T> done) mutable {
       submit<T>(std::move(f), std::move(done));
+    });
+  }
+  // The same, for what nobody waits for. A failure is logged.
+  template <class F>
+  void commit_later(F f) {
+    using T = typename store::detail::Unwrap<std::invoke_result_t<F&, store::Tx&, Changes&>>::type;
+    submit<T>(std::move(f), [](Result<T> r) {
+      if (!r) log::error("upkeep was not recorded", {{"reason", r.error().reason}});
     });
   }
   // The same from the reaper's thread: waits.
@@ -110,18 +125,34 @@ class Authority::Impl {
                            WallTime at) const;
 
   // --- decide.cc ---
-  rt::Co<Result<Verdict>> ask(CallRequest r, std::shared_ptr<const Directory> dir,
-                              policy::Facts facts, policy::Decision decision, DecisionId id,
-                              WallTime at);
+  // The task and all above it, each open and live; the task's token not revoked. Errors: those of
+  // LiveTask::live and LiveView::find.
+  using Chain = std::vector<std::shared_ptr<LiveTask>>;
+  Result<Chain> live_chain(TaskId task, TokenId token, WallTime at) const;
+  // Decision, and for a permit the release of its credential, as they go into the log.
+  Result<std::vector<store::EventBytes>> decision_events(
+      const CallRequest& r, const Directory& dir, const policy::Facts& facts,
+      const policy::Decision& decision, DecisionId id, std::optional<ApprovalId> approval,
+      WallTime at) const;
+  Permit permit_for(const CallRequest& r, std::shared_ptr<const Directory> dir,
+                    DecisionId id) const;
+  // Inside the transaction: whether the rows agree that the call may be, and what it takes from
+  // budgets. Returns the bytes reserved, if a budget of bytes is in the chain.
+  Result<std::optional<std::int64_t>> claim(store::Tx& tx, Changes& changes, const CallRequest& r,
+                                            WallTime at);
+  void give_back(store::Tx& tx, Changes& changes, TaskId task, std::int64_t bytes);
   Result<Verdict> ask_in(store::Tx& tx, Changes& changes, const CallRequest& r,
-                         const Directory& dir, const policy::Facts& facts,
+                         const std::shared_ptr<const Directory>& dir, const policy::Facts& facts,
                          const policy::Decision& decision, DecisionId id, WallTime at);
-  // Writes the decision, and for a permit the release of its credential and what it takes from
-  // budgets.
-  Status record(store::Tx& tx, Changes& changes, const CallRequest& r, const Directory& dir,
-                const policy::Facts& facts, const policy::Decision& decision, DecisionId id,
-                std::optional<ApprovalId> approval, WallTime at);
-  bool budgeted(const domain::Task& task) const;
+  std::optional<std::string> answerable(const Directory& dir, const domain::Task& task) const;
+  // The configuration as of the last commit, which `dir` must be: another apply may be in the same
+  // batch, and not yet in memory.
+  static Status same_directory(store::Tx& tx, const Directory& dir);
+  // The row, with what the view knows of its activity.
+  Result<domain::Task> load_active(store::Reader& reader, TaskId id) const;
+
+  // --- upkeep.cc ---
+  Result<std::string> receipt_for(TaskId task, const merkle::Checkpoint& covering);
 
   // --- signals ---
   bool first_in_a_while(const Signal& signal, WallTime at);
@@ -152,6 +183,7 @@ class Authority::Impl {
   std::unordered_map<ApprovalId, std::weak_ptr<rt::SharedEvent>> answers_;
   std::mutex signals_mutex_;
   std::map<std::string, WallTime, std::less<>> signals_;
+  WallTime signals_swept_;
 };
 
 }  // namespace stint::authority

@@ -1,7 +1,5 @@
 #include "stint/authority/live_view.h"
 
-#include <algorithm>
-
 namespace stint::authority {
 namespace {
 
@@ -12,6 +10,10 @@ void raise_to(std::atomic<std::int64_t>& at_least, std::int64_t value) {
   while (seen < value && !at_least.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
   }
 }
+
+// No token lives longer than policy may ever allow; one that ended so long before another's end has
+// expired whatever the clock says now.
+constexpr std::chrono::hours kKept{24};
 
 }  // namespace
 
@@ -34,7 +36,7 @@ Status LiveTask::live(WallTime now) const {
 Status LiveTask::live(TokenId token, WallTime now) const {
   STINT_TRY(live(now));
   const std::lock_guard lock(mutex_);
-  if (std::ranges::find(revoked_, token) != revoked_.end())
+  if (revoked_.contains(token))
     return fail(Errc::kRevoked, "the token is revoked");
   return {};
 }
@@ -83,9 +85,12 @@ void LiveTask::update(std::shared_ptr<const domain::Task> task) {
   if (stops) fired.cancel();
 }
 
-void LiveTask::revoke(TokenId token) {
+void LiveTask::revoke(TokenId token, WallTime expires) {
   const std::lock_guard lock(mutex_);
-  if (std::ranges::find(revoked_, token) == revoked_.end()) revoked_.push_back(token);
+  // A token that has expired since needs no memory: its own time refuses it.
+  if (revoked_.size() >= 64)
+    std::erase_if(revoked_, [&](const auto& r) { return r.second + kKept < expires; });
+  revoked_.insert_or_assign(token, expires);
 }
 
 LiveView::LiveView(std::chrono::milliseconds max_age) : max_age_(max_age) {}
@@ -140,10 +145,10 @@ void LiveView::put(std::shared_ptr<const domain::Task> task) {
   live->update(std::move(task));
 }
 
-void LiveView::revoke(TaskId task, TokenId token) {
+void LiveView::revoke(TaskId task, TokenId token, WallTime expires) {
   Shard& s = shard(task);
   const std::shared_lock lock(s.mutex);
-  if (const auto at = s.tasks.find(task); at != s.tasks.end()) at->second->revoke(token);
+  if (const auto at = s.tasks.find(task); at != s.tasks.end()) at->second->revoke(token, expires);
 }
 
 void LiveView::confirm(MonoTime now) {

@@ -171,14 +171,20 @@ rt::Co<Result<MintResult>> Authority::mint(MintRequest request) {
       impl->draft_token(*task, audience, request.narrow, audit::MintedBy::kHandle, now);
   if (!draft) co_return fail(draft.error());
   auto committed = co_await impl->commit(
-      [impl, handle = *handle, draft = *draft, now, spend = std::move(request.spend)](
+      [impl, dir, handle = *handle, draft = *draft, now, spend = std::move(request.spend)](
           store::Tx& tx, Changes& changes) -> Result<domain::Task> {
         STINT_TRY(Impl::spend_once(tx, spend));
         tx.lock(handle.task);
-        domain::Task row = STINT_TRY(Impl::load_task(tx, handle.task));
-        // The row knows what this node's view may not yet; only idleness is the view's to say.
+        // The rows know what this node's view may not yet: a close in this very batch.
+        STINT_TRY(Impl::same_directory(tx, *dir));
+        domain::Task row = STINT_TRY(impl->load_active(tx, handle.task));
+        STINT_TRY(domain::live(row, now));
+        for (auto next = row.parent; next;) {
+          const auto above = STINT_TRY(impl->load_active(tx, *next));
+          STINT_TRY(domain::live(above, now));
+          next = above.parent;
+        }
         row.last_used = std::max(row.last_used, now);
-        STINT_TRY(domain::live(row, {now, now}, now));
         impl->record_token(tx, draft, now);
         append(tx, now,
                audit::HandleUsed{
@@ -228,6 +234,7 @@ rt::Co<Result<bool>> Authority::revoke(std::string token_text, std::string clien
   if (!token || token->claims().client_id != client_id) co_return false;
   const TaskId task_id = token->task();
   const TokenId jti = token->claims().jti;
+  const WallTime expires = token->claims().exp;
   co_return co_await impl->commit(
       [=](store::Tx& tx, Changes& changes) -> Result<bool> {
         const auto changed = tx.run(
@@ -239,7 +246,7 @@ rt::Co<Result<bool>> Authority::revoke(std::string token_text, std::string clien
         append(tx, now,
                audit::TokenRevoked{
                    .task = task_id, .token = jti, .actor = audit::Actor::agent(client_id)});
-        changes.revoked.emplace_back(task_id, jti);
+        changes.revoked.push_back({task_id, jti, expires});
         return true;
       });
 }

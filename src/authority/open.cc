@@ -81,15 +81,18 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
   const crypto::Digest handle_hash = crypto::sha256(handle_text);
   Secret handle(std::move(handle_text));
 
-  auto done = co_await commit([this, task, parent, draft, handle_id, handle_hash, at,
+  auto done = co_await commit([this, dir, task, parent, draft, handle_id, handle_hash, at,
                                spend = std::move(request.spend), actor = request.actor](
                                   store::Tx& tx, Changes& changes) -> Result<bool> {
+    // Agent, human and policies as they were judged: a leaver's removal may be in this very batch.
+    STINT_TRY(same_directory(tx, *dir));
     STINT_TRY(spend_once(tx, spend));
-    if (parent) {
-      // The parent as it is now, its row held: a close that came between is seen here (rule 3).
-      tx.lock(*parent);
-      const auto above = STINT_TRY(load_task(tx, *parent));
+    // The parent as it is now, its row held: a close that came between is seen here (rule 3).
+    if (parent) tx.lock(*parent);
+    for (auto next = parent; next;) {
+      const auto above = STINT_TRY(load_active(tx, *next));
       STINT_TRY(domain::live(above, at));
+      next = above.parent;
     }
     STINT_TRY(reference_is_free(tx, task));
     insert_task(tx, task);
@@ -126,16 +129,18 @@ rt::Co<Result<Opened>> Authority::open_task(OpenRequest request) {
 rt::Co<Result<Opened>> Authority::delegate(DelegateRequest request) {
   Impl* impl = impl_.get();
   const WallTime now = impl->now();
-  const auto parent = impl->view.find(request.parent, impl->parts.clock.mono());
-  if (!parent) co_return fail(parent.error());
-  STINT_CO_TRY((*parent)->live(request.parent_token, now));
-  auto above = *(*parent)->task();
-  above.last_used = (*parent)->last_used();
-  above.last_present = (*parent)->last_present();
+  const auto chain = impl->live_chain(request.parent, request.parent_token, now);
+  if (!chain) co_return fail(chain.error());
+  const auto& parent = chain->front();
+  domain::Task above = *parent->task();
+  above.last_used = parent->last_used();
+  above.last_present = parent->last_present();
   auto task = domain::delegate(above, request.child.order, impl->settings.limits,
                                TaskId::random(impl->parts.entropy), now);
   if (!task) co_return fail(task.error());
-  (*parent)->touch(now);
+  if (!domain::within(task->grants, request.parent_token_grants))
+    co_return fail(Errc::kDenied, "grants exceed the parent's token");
+  for (const auto& live : *chain) live->touch(now);
   co_return co_await impl->open_with(*std::move(task), std::move(request.child), request.parent,
                                      policy::Operation::kDelegate);
 }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "impl.h"
 #include "stint/crypto/digest.h"
 #include "stint/domain/json.h"
@@ -16,6 +18,23 @@ Result<domain::Task> Authority::Impl::load_task(store::Reader& reader, TaskId id
   if (reader.error()) return fail(*reader.error());
   if (!body) return fail(Errc::kNotFound, "no such task");
   return domain::decode_task(*body);
+}
+
+Result<domain::Task> Authority::Impl::load_active(store::Reader& reader, TaskId id) const {
+  domain::Task task = STINT_TRY(load_task(reader, id));
+  if (const auto live = view.find(id, parts.clock.mono())) {
+    task.last_used = std::max(task.last_used, (*live)->last_used());
+    task.last_present = std::max(task.last_present, (*live)->last_present());
+  }
+  return task;
+}
+
+Status Authority::Impl::same_directory(store::Tx& tx, const Directory& dir) {
+  const auto text = tx.one<std::string>("SELECT value FROM meta WHERE key = 'directory_version'");
+  if (tx.error()) return fail(*tx.error());
+  if (text.value_or("0") != std::to_string(dir.version()))
+    return fail(Errc::kUnavailable, "the configuration changed meanwhile");
+  return {};
 }
 
 void Authority::Impl::insert_task(store::Tx& tx, const domain::Task& t) {

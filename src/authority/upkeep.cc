@@ -9,34 +9,48 @@
 #include "stint/merkle/note.h"
 
 namespace stint::authority {
+namespace {
+
+constexpr std::size_t kBatch = 200;
+constexpr std::chrono::seconds kReceiptRetry{30};
+
+}  // namespace
 
 Authority::Swept Authority::sweep() {
   Impl* impl = impl_.get();
   const WallTime now = impl->now();
   Swept swept;
+  std::vector<std::pair<TaskId, domain::How>> ended;
+  std::vector<std::pair<TaskId, domain::Why>> left;
   for (const auto& live : impl->view.all()) {
     const auto task = live->task();
     const auto due = domain::due(*task, {live->last_used(), live->last_present()}, now);
-    if (due.close) {
-      const auto closed =
-          impl->commit_sync([&](store::Tx& tx, Changes& changes) -> Result<Closed> {
-            return impl->close_subtree(tx, changes, task->id, *due.close, Actor::system("reaper"),
-                                       now);
-          });
-      if (closed) swept.closed += closed->count;
-    } else if (due.pause && task->state == domain::State::kActive) {
-      const auto paused = impl->commit_sync([&](store::Tx& tx, Changes& changes) -> Result<bool> {
-        domain::Task row = STINT_TRY(Impl::load_task(tx, task->id));
-        STINT_TRY(domain::pause(row, *due.pause, now));
-        Impl::update_task(tx, row);
-        append(tx, now,
-               audit::TaskPaused{
-                   .task = row.id, .why = *due.pause, .actor = audit::Actor::server()});
-        changes.tasks.push_back(std::make_shared<const domain::Task>(std::move(row)));
-        return true;
-      });
-      if (paused) ++swept.paused;
-    }
+    if (due.close) ended.emplace_back(task->id, *due.close);
+    if (due.pause && task->state == domain::State::kActive) left.emplace_back(task->id, *due.pause);
+  }
+  // Many in one commit: a deadline that thousands share must not be thousands of waits.
+  for (std::size_t from = 0; from < ended.size(); from += kBatch) {
+    const auto closed =
+        impl->commit_sync([&](store::Tx& tx, Changes& changes) -> Result<std::size_t> {
+          std::size_t n = 0;
+          for (std::size_t i = from; i < std::min(ended.size(), from + kBatch); ++i)
+            n += STINT_TRY(impl->close_subtree(tx, changes, ended[i].first, ended[i].second,
+                                               Actor::system("reaper"), now))
+                     .count;
+          return n;
+        });
+    if (closed) swept.closed += *closed;
+  }
+  for (const auto& [id, why] : left) {
+    const auto paused = impl->commit_sync([&](store::Tx& tx, Changes& changes) -> Result<bool> {
+      domain::Task row = STINT_TRY(impl->load_active(tx, id));
+      STINT_TRY(domain::pause(row, why, now));
+      Impl::update_task(tx, row);
+      append(tx, now, audit::TaskPaused{.task = id, .why = why, .actor = audit::Actor::server()});
+      changes.tasks.push_back(std::make_shared<const domain::Task>(std::move(row)));
+      return true;
+    });
+    if (paused) ++swept.paused;
   }
   const auto expired = impl->commit_sync([&](store::Tx& tx, Changes& changes) -> Result<int> {
     int count = 0;
@@ -58,7 +72,9 @@ Authority::Swept Authority::sweep() {
     tx.no_event();
     auto n = tx.run("DELETE FROM used_jti WHERE exp < $1", now);
     n += tx.run("DELETE FROM idempotency WHERE exp < $1", now);
-    n += tx.run("DELETE FROM token WHERE exp < $1", now - std::chrono::hours(1));
+    n += tx.run(
+        "DELETE FROM token WHERE jti IN (SELECT jti FROM token WHERE exp < $1 LIMIT 5000)",
+        now - std::chrono::hours(1));
     return n;
   });
   if (forgotten) swept.forgotten = static_cast<std::size_t>(*forgotten);
@@ -86,44 +102,50 @@ Result<std::size_t> Authority::sign_receipts() {
   if (!head) return std::size_t{0};
   const merkle::Checkpoint covering{
       .origin = impl->parts.keys.origin(), .size = head->size, .root = head->root};
-  const auto owed = STINT_TRY(impl->parts.store.read([](store::Reader& reader) {
-    return reader.rows<TaskId>("SELECT task FROM owed WHERE kind = 'receipt' ORDER BY id LIMIT 200");
+  const WallTime now = impl->now();
+  const auto owed = STINT_TRY(impl->parts.store.read([&](store::Reader& reader) {
+    return reader.rows<TaskId>(
+        "SELECT task FROM owed WHERE kind = 'receipt' AND next <= $1 ORDER BY next LIMIT 200", now);
   }));
   std::size_t done = 0;
   for (const TaskId task : owed) {
-    audit::ReceiptBuilder builder(task);
-    bool covered = true;
-    for (store::Seq from = 0; covered;) {
-      const auto events = STINT_TRY(impl->parts.store.task_events(task, from, 1000));
-      if (events.empty()) break;
-      for (const auto& event : events) {
-        // What came after the checkpoint waits for the next one.
-        if (event.seq >= head->size) {
-          covered = event.kind == audit::ReceiptSigned::kKind;
-          break;
-        }
-        const auto entry = STINT_TRY(audit::parse(event.bytes));
-        STINT_TRY(builder.add(event.seq, event.leaf, entry.event, entry.time));
-      }
-      from = events.back().seq + 1;
-    }
-    if (!covered) continue;
-    const auto receipt = builder.finish(covering);
-    if (!receipt) continue;
-    const std::string note = STINT_TRY(
-        audit::sign_receipt(*receipt, impl->parts.keys.origin(), impl->parts.keys.log_key()));
-    const WallTime now = impl->now();
+    const auto note = impl->receipt_for(task, covering);
     STINT_TRY(impl->commit_sync([&](store::Tx& tx, Changes&) -> Result<bool> {
-      tx.run(
-          "INSERT INTO receipt (task, time, text) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", task,
-          now, note);
-      tx.run("DELETE FROM owed WHERE kind = 'receipt' AND task = $1", task);
-      append(tx, now, audit::ReceiptSigned{.task = task, .digest = crypto::sha256(note)});
+      if (!note) {
+        // One task that cannot have its receipt now must not keep the others from theirs.
+        tx.no_event();
+        tx.run("UPDATE owed SET attempts = attempts + 1, next = $2 WHERE task = $1", task,
+               now + (note.error().code == Errc::kUnavailable ? std::chrono::seconds(1)
+                                                              : kReceiptRetry));
+        return true;
+      }
+      tx.run("INSERT INTO receipt (task, time, text) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+             task, now, *note);
+      tx.run("DELETE FROM owed WHERE task = $1 AND kind = 'receipt'", task);
+      append(tx, now, audit::ReceiptSigned{.task = task, .digest = crypto::sha256(*note)});
       return true;
     }));
-    ++done;
+    if (note) ++done;
   }
   return done;
+}
+
+// Errors: kUnavailable when the checkpoint does not reach the task's last event yet.
+Result<std::string> Authority::Impl::receipt_for(TaskId task, const merkle::Checkpoint& covering) {
+  audit::ReceiptBuilder builder(task);
+  for (store::Seq from = 0;;) {
+    const auto events = STINT_TRY(parts.store.task_events(task, from, 1000));
+    if (events.empty()) break;
+    for (const auto& event : events) {
+      if (event.seq >= covering.size)
+        return fail(Errc::kUnavailable, "the checkpoint does not reach the task's end yet");
+      const auto entry = STINT_TRY(audit::parse(event.bytes));
+      STINT_TRY(builder.add(event.seq, event.leaf, entry.event, entry.time));
+    }
+    from = events.back().seq + 1;
+  }
+  const auto receipt = STINT_TRY(builder.finish(covering));
+  return audit::sign_receipt(receipt, parts.keys.origin(), parts.keys.log_key());
 }
 
 void Authority::confirm_view() {

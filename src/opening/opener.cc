@@ -174,21 +174,20 @@ rt::Co<Outcome<authority::Opened>> Opener::delegate(Client client, jose::Verifie
   auto order = order_of(Wanted(wanted), client, std::move(binding));
   order.consent = domain::Consent::kDelegated;
   // What the child does not name it takes over: only asking for more is refused.
-  std::vector<domain::Grant> above;
-  if (auto task = impl_->authority.task(parent.task()); task) {
-    if (!wanted.ceiling) order.ceiling = task->ceiling;
-    above = std::move(task->grants);
-  }
-  auto carried = domain::decode_grants(parent.claims().authorization_details);
+  if (const auto task = impl_->authority.task(parent.task()); task && !wanted.ceiling)
+    order.ceiling = task->ceiling;
+  // The token may be narrower than its task, and never wider.
+  const auto carried = domain::decode_grants(parent.claims().authorization_details);
   if (!carried) co_return refuse(carried.error(), Part::kSubject);
   auto opened = co_await impl_->authority.delegate(
       {.parent = parent.task(),
        .parent_token = parent.claims().jti,
-       .parent_token_grants = *std::move(carried),
+       .parent_token_grants = *carried,
        .child = request_of(std::move(order), client, std::move(audience), where)});
   if (opened) co_return *std::move(opened);
   // "Not within the parent" and "policy says no" are one code below, and two things to a client.
-  const bool wider = opened.error().code == Errc::kDenied && !domain::within(wanted.grants, above);
+  const bool wider =
+      opened.error().code == Errc::kDenied && !domain::within(wanted.grants, *carried);
   co_return refuse(opened.error(), wider ? Part::kDetails : part_of(opened.error().code));
 }
 

@@ -49,7 +49,9 @@ CREATE INDEX task_parent ON task (parent) WHERE parent IS NOT NULL;
 CREATE INDEX task_deadline ON task (state, deadline);
 CREATE INDEX task_agent ON task (agent, opened);
 CREATE INDEX task_human ON task (human, opened) WHERE human IS NOT NULL;
-CREATE INDEX task_reference ON task (reference) WHERE reference IS NOT NULL;
+CREATE INDEX task_reference ON task (reference) WHERE reference IS NOT NULL AND state <> 'closed';
+CREATE INDEX task_open ON task (id) WHERE state <> 'closed';
+CREATE INDEX task_opened ON task (opened, id);
 -- A closed task stays closed (rule 2), whatever a statement says.
 CREATE TRIGGER task_closed_is_final BEFORE UPDATE OF state, how ON task
 WHEN old.state = 'closed' AND (new.state <> 'closed' OR new.how IS NOT old.how)
@@ -197,6 +199,7 @@ CREATE TABLE owed (
   body     TEXT NOT NULL
 ) STRICT;
 CREATE INDEX owed_next ON owed (next);
+CREATE INDEX owed_task ON owed (task) WHERE task IS NOT NULL;
 )sql";
 
 constexpr std::array<const char*, 1> kMigrations{kVersion1};

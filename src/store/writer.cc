@@ -125,7 +125,8 @@ bool Writer::take(Batch& batch) {
     }
   }
   if (!urgent()) {
-    wake_.wait_for(lock, options_.deferred_flush,
+    // A disk that refused is not asked again at once.
+    wake_.wait_for(lock, health_.writable ? options_.deferred_flush : kProbeEvery,
                    [&] { return urgent() || queue_.size() >= options_.max_batch; });
   }
   if (queue_.empty()) return false;
@@ -146,7 +147,10 @@ void Writer::commit(Batch& batch) {
     const std::lock_guard gate(gate_);
     error = commit_under_gate(batch, taken);
   }
-  if (error) taken = batch.size();  // none of it is kept, and the rest would meet the same disk
+  if (error) {
+    keep_deferred(batch);   // nobody waits for these, and what they record has happened
+    taken = batch.size();   // none of it is kept, and the rest would meet the same disk
+  }
 
   std::vector<std::shared_ptr<const Store::Observer>> observers;
   {
@@ -168,6 +172,19 @@ void Writer::commit(Batch& batch) {
     Item item = std::move(batch.front());
     batch.pop_front();
     item.command->done(error ? error : item.error);
+  }
+}
+
+// Puts the deferred commands of a batch that failed back where they were, before all others.
+void Writer::keep_deferred(Batch& batch) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  for (auto at = batch.end(); at != batch.begin();) {
+    --at;
+    if (!at->deferred) continue;
+    at->error.reset();
+    queue_.push_front(std::move(*at));
+    at = batch.erase(at);
   }
 }
 

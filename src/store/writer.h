@@ -48,6 +48,7 @@ class Writer {
   void loop();
   bool take(Batch& batch);  // false: stopped and drained
   void commit(Batch& batch);
+  void keep_deferred(Batch& batch);
   std::optional<Error> commit_under_gate(Batch& batch, std::size_t& taken);
   void run(Item& item);
   std::optional<Error> end_transaction();

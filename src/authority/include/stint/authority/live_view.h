@@ -50,12 +50,12 @@ class LiveTask {
  private:
   friend class LiveView;
   void update(std::shared_ptr<const domain::Task> task);
-  void revoke(TokenId token);
+  void revoke(TokenId token, WallTime expires);
 
   mutable std::mutex mutex_;
   std::shared_ptr<const domain::Task> task_;
   rt::CancelSource cancel_;
-  std::vector<TokenId> revoked_;  // few: revoked before their end, of an open task
+  std::unordered_map<TokenId, WallTime> revoked_;  // until they expire by themselves
   std::atomic<std::int64_t> last_used_ms_, last_present_ms_, requests_, bytes_out_;
 };
 
@@ -78,7 +78,7 @@ class LiveView {
 
   // --- for Authority's commits, on the store's writer thread ---
   void put(std::shared_ptr<const domain::Task> task);  // opened, changed or closed
-  void revoke(TaskId task, TokenId token);
+  void revoke(TaskId task, TokenId token, WallTime expires);
   void confirm(MonoTime now);
 
  private:

@@ -23,6 +23,8 @@
 // everything that they say (signatures, proofs, peers): a command checks state, rules and policy.
 namespace stint::authority {
 
+class Directory;
+
 // Who does it, for the log.
 struct Actor {
   enum class Kind : std::uint8_t { kHuman, kAgent, kOperator, kSystem };
@@ -68,8 +70,10 @@ struct OpenRequest {
 
 struct DelegateRequest {
   TaskId parent;
-  // The parent's token must still count: its jti is checked against revocations.
+  // The parent's token must still count, and the child may do no more than that token, which may be
+  // narrower than the task.
   TokenId parent_token;
+  std::vector<domain::Grant> parent_token_grants;
   OpenRequest child;
 };
 
@@ -122,22 +126,29 @@ struct CallRequest {
   bool approvable = true;  // `call` says all that the call does; else an ask is a deny
   RequestContext request;
   std::string path;                              // upstream path, for policies
+  // Of the directory by which the call was named: it is decided and released by the same one.
+  std::uint64_t directory_version = 0;
 };
 
-// Leave to do one call, made by Authority::decide alone. It releases the upstream's credential.
+// Leave to do one call, made by Authority::decide alone. It releases the upstream's credential, the
+// one that its decision's event names and no other.
 class Permit {
  public:
   DecisionId decision() const { return decision_; }
   TaskId task() const { return task_; }
-  const std::string& upstream() const { return upstream_; }
+  // What the response may carry, where a budget of bytes was reserved for it.
+  std::optional<std::int64_t> byte_limit() const { return byte_limit_; }
 
  private:
   friend class Authority;
-  Permit(DecisionId decision, TaskId task, std::string upstream)
-      : decision_(decision), task_(task), upstream_(std::move(upstream)) {}
-  DecisionId decision_;
-  TaskId task_;
+  Permit() = default;
+  DecisionId decision_{{}};
+  TaskId task_{{}};
+  TokenId token_{{}};
   std::string upstream_;
+  std::shared_ptr<const Directory> directory_;
+  std::uint64_t credential_version_ = 0;
+  std::optional<std::int64_t> byte_limit_;
 };
 
 struct Verdict {

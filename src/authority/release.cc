@@ -1,0 +1,57 @@
+#include "impl.h"
+#include "stint/domain/json.h"
+#include "stint/vault/vault.h"
+
+namespace stint::authority {
+
+Result<std::optional<Released>> Authority::release(const Permit& permit, WallTime now) {
+  STINT_TRY(impl_->live_chain(permit.task(), permit.token_, now));
+  // By the configuration that decided: another may send this credential to another host.
+  if (impl_->directory() != permit.directory_)
+    return fail(Errc::kUnavailable, "the configuration changed meanwhile");
+  const auto* upstream = permit.directory_->upstream(permit.upstream_);
+  if (upstream == nullptr) return fail(Errc::kNotFound, "the upstream is gone");
+  if (!upstream->upstream.inject) return std::optional<Released>();
+  const std::string& name = upstream->upstream.inject->credential;
+  auto opened = STINT_TRY(impl_->parts.vault.release(name));
+  if (opened.version != permit.credential_version_)
+    return fail(Errc::kUnavailable, "the credential changed meanwhile");
+  return std::optional(Released{
+      .credential = name, .version = opened.version, .value = std::move(opened.secret)});
+}
+
+Status Authority::outcome(const Permit& permit, const CallOutcome& outcome) {
+  Impl* impl = impl_.get();
+  const WallTime now = impl->now();
+  if (const auto live = impl->view.find(permit.task(), impl->parts.clock.mono()))
+    (*live)->add_bytes_out(outcome.bytes_out);
+  using std::chrono::milliseconds;
+  const audit::AnyEvent event = audit::Outcome{
+      .decision = permit.decision(),
+      .task = permit.task(),
+      .ending = outcome.ending,
+      .status = static_cast<int>(outcome.status),
+      .bytes_in = outcome.bytes_in,
+      .bytes_out = outcome.bytes_out,
+      .duration_ms = std::chrono::duration_cast<milliseconds>(outcome.duration).count()};
+  store::EventBytes bytes{.kind = audit::kind(event),
+                          .task = permit.task(),
+                          .bytes = STINT_TRY(audit::encode(now, event)),
+                          .time = now};
+  if (!permit.byte_limit()) {
+    return impl->parts.store.deferred([bytes = std::move(bytes)](store::Tx& tx) {
+      tx.append(bytes);
+      return true;
+    });
+  }
+  impl->commit_later([impl, bytes = std::move(bytes), task = permit.task(),
+                      unused = *permit.byte_limit() - outcome.bytes_out](
+                         store::Tx& tx, Changes& changes) -> Result<bool> {
+    tx.append(bytes);
+    impl->give_back(tx, changes, task, unused);
+    return true;
+  });
+  return {};
+}
+
+}  // namespace stint::authority
