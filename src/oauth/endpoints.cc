@@ -45,29 +45,32 @@ bool Endpoints::serves(std::string_view path) const {
          path == "/oauth/token" || path == "/oauth/introspect" || path == "/oauth/revoke";
 }
 
-rt::Co<void> Endpoints::handle(net::Exchange& exchange) {
-  const std::string_view target = exchange.head().target;
+// Not a coroutine itself: those take no references.
+rt::Co<void> Endpoints::handle(net::Exchange& exchange) { return serve(&exchange); }
+
+rt::Co<void> Endpoints::serve(net::Exchange* exchange) {
+  const std::string_view target = exchange->head().target;
   if (!serves(target.substr(0, target.find('?')))) {
-    const Status sent = co_await exchange.respond(not_found());
+    const Status sent = co_await exchange->respond(not_found());
     co_return (void) sent;
   }
   std::string body;
-  if (exchange.has_body()) {
-    auto read = co_await exchange.read_body(kMaxBody);
+  if (exchange->has_body()) {
+    auto read = co_await exchange->read_body(kMaxBody);
     if (!read) {
       if (read.error().code != Errc::kTooLarge) co_return;  // nobody is there to be told
       auto refusal =
           to_response({.oauth = "invalid_request", .error = read.error(), .status = 413});
       if (target.substr(0, target.find('?')).ends_with("/oauth/token"))
         refusal.headers.add("DPoP-Nonce", impl_->parts.gate.nonce(impl_->parts.clock.wall()));
-      const Status sent = co_await exchange.respond(std::move(refusal));
+      const Status sent = co_await exchange->respond(std::move(refusal));
       co_return (void) sent;
     }
     body = *std::move(read);
   }
-  http::Peer peer = exchange.peer();
-  auto response = co_await answer(exchange.take_head(), std::move(peer), std::move(body));
-  const Status sent = co_await exchange.respond(std::move(response));
+  http::Peer peer = exchange->peer();
+  auto response = co_await answer(exchange->take_head(), std::move(peer), std::move(body));
+  const Status sent = co_await exchange->respond(std::move(response));
   (void)sent;  // the client is gone: nothing is owed to it
 }
 

@@ -46,6 +46,8 @@ class Endpoints {
   rt::Co<http::Response> answer(http::RequestHead head, http::Peer peer, std::string body);
 
  private:
+  rt::Co<void> serve(net::Exchange* exchange);
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
