@@ -1,0 +1,255 @@
+// P11: what 10, 1,000 and 100,000 open tasks cost: memory, authorize, start-up, size on disk.
+//
+// Without arguments of that kind it is the driver: it makes a store for each number of tasks, then
+// runs itself as `--probe DIR` for each store in turn, round after round: each probe is a fresh
+// process that starts from the store, measures, and prints one line.
+#include <malloc.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lib/measure.h"
+#include "lib/world.h"
+#include "stint/rt/event.h"
+#include "stint/rt/runtime.h"
+
+namespace stint::bench {
+namespace {
+
+const domain::Binding kBinding{domain::Binding::Kind::kDpop, std::string(43, 'k')};
+
+double resident_bytes() {
+  ::malloc_trim(0);
+  std::ifstream in("/proc/self/statm");
+  double size = 0, resident = 0;
+  in >> size >> resident;
+  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
+// --- filling ---
+
+rt::Co<void> open_some(World* world, std::size_t* left, std::size_t* opened) {
+  while (*left > 0) {
+    --*left;
+    auto order = world->order(kBinding, "plain");
+    order.order.reference = "T-" + std::to_string(*left);
+    const auto done = co_await world->authority->open_task(std::move(order));
+    if (done) ++*opened;
+  }
+}
+
+rt::Co<void> open_lane(World* world, std::size_t* left, std::size_t* opened, rt::SharedEvent over) {
+  co_await open_some(world, left, opened);
+  over.set();
+}
+
+// Many at a time on one loop: the store commits them together.
+rt::Co<void> open_all(World* world, std::size_t count, std::size_t* opened) {
+  std::size_t left = count;
+  const rt::Executor executor = co_await rt::this_executor();
+  std::vector<rt::SharedEvent> lanes(256);
+  for (const auto& over : lanes) rt::spawn(executor, open_lane(world, &left, opened, over));
+  for (const auto& over : lanes)
+    while (!over.is_set()) [[maybe_unused]]
+      const auto woken = co_await over.wait();
+}
+
+void fill(const std::string& directory, std::size_t tasks) {
+  std::filesystem::create_directories(directory);
+  World world({.directory = directory});
+  std::size_t opened = 0;
+  rt::block_on(open_all(&world, tasks, &opened));
+  if (opened != tasks || world.authority->view().size() != tasks)
+    no_figure("not every task was opened");
+  world.reaper->stop();
+  world.reaper->run_now();  // the checkpoint belongs to the store's size
+}
+
+// --- one probe ---
+
+struct Calls {
+  std::vector<authority::CallRequest> list;
+  std::vector<double> latency;  // µs
+  std::size_t permitted = 0;
+};
+
+rt::Co<void> decide_all(World* world, Calls* calls) {
+  for (auto& call : calls->list) {
+    const double start = wall_seconds();
+    const auto verdict = co_await world->authority->decide(std::move(call));
+    calls->latency.push_back((wall_seconds() - start) * 1e6);
+    if (verdict && verdict->permit) ++calls->permitted;
+  }
+}
+
+int probe(const std::string& directory, std::size_t tasks, std::size_t count) {
+  // What the process needs with no task at all is loaded by a world of its own first: allocator,
+  // libraries, policies.
+  const Scratch scratch(directory + "/warm");
+  {
+    const World warm({.directory = scratch.path()});
+  }
+  const double before = resident_bytes();
+  const double start = wall_seconds(), start_cpu = cpu_seconds();
+  World world({.directory = directory, .apply = false, .reaper = false});
+  const double started = wall_seconds() - start, started_cpu = cpu_seconds() - start_cpu;
+  const double after = resident_bytes();
+  const auto live = world.authority->view().all();
+  if (live.size() != tasks) no_figure("not every task is in the view");
+
+  // Every call of another task, in no order of memory.
+  std::vector<std::size_t> order(count);
+  for (std::size_t i = 0; i < count; ++i) order[i] = (i * 7'368'787) % tasks;
+  const auto make = [&](std::size_t n) {
+    Calls calls;
+    const WallTime now = world.clock.wall();
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto task = live[order[i % order.size()]]->task();
+      calls.list.push_back(
+          {.task = task->id,
+           .token = TokenId::random(world.entropy),
+           .token_grants = std::make_shared<const std::vector<domain::Grant>>(task->grants),
+           .call = {.task = task->id,
+                    .upstream = "plain",
+                    .action = "ticket.read",
+                    .action_class = domain::ActionClass::kRead,
+                    .resource = "tickets/17",
+                    .method = "GET",
+                    .target = "/tickets/17",
+                    .arguments = "{}"},
+           .request = {.ip = "127.0.0.1"},
+           .path = "/tickets/17",
+           .directory_version = world.authority->directory()->version()});
+      if (now > task->deadline) no_figure("a task is past its deadline");
+    }
+    calls.latency.reserve(n);
+    return calls;
+  };
+  Calls warm = make(std::min<std::size_t>(count, 2000)), calls = make(count);
+  world.authority->confirm_view();
+  rt::block_on(decide_all(&world, &warm));
+  const store::Seq events = world.flush();
+  world.authority->confirm_view();
+  const double cpu = cpu_seconds();
+  rt::block_on(decide_all(&world, &calls));
+  const bool recorded = world.flush() - events == count;
+  const double used = cpu_seconds() - cpu;
+  if (calls.permitted != count || !recorded) no_figure("not every call was permitted and recorded");
+  std::printf("PROBE %.0f %.6f %.6f %.3f %.3f %.3f\n", after - before, started, started_cpu,
+              used / static_cast<double>(count) * 1e6, percentile(calls.latency, 0.5),
+              percentile(calls.latency, 0.99));
+  return 0;
+}
+
+// --- the driver ---
+
+struct Probe {
+  double memory = 0, start = 0, start_cpu = 0, cpu = 0, p50 = 0, p99 = 0;
+};
+
+Probe run_probe(const char* self, const std::string& directory, std::size_t tasks,
+                const std::string& count) {
+  const std::string command = std::string(self) + " --probe " + directory + " --tasks " +
+                              std::to_string(tasks) + " --count " + count;
+  FILE* pipe = ::popen(command.c_str(), "r");
+  Probe p;
+  const bool read =
+      pipe != nullptr && std::fscanf(pipe, "PROBE %lf %lf %lf %lf %lf %lf", &p.memory, &p.start,
+                                     &p.start_cpu, &p.cpu, &p.p50, &p.p99) == 6;
+  if (pipe == nullptr || ::pclose(pipe) != 0 || !read) no_figure("a probe failed");
+  return p;
+}
+
+double store_bytes(const std::string& directory) {
+  double sum = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    if (entry.is_regular_file()) sum += static_cast<double>(entry.file_size());
+  return sum;
+}
+
+int drive(int argc, char** argv) {
+  const auto rounds = std::stoul(option(argc, argv, "rounds", "7"));
+  const std::string count = option(argc, argv, "count", "10000");
+  const auto most = std::stoul(option(argc, argv, "most", "100000"));
+  const Scratch scratch(option(argc, argv, "dir", "build/bench"));
+  const std::vector<std::size_t> sizes{10, most / 100, most};
+  std::map<std::size_t, double> bytes, fill_seconds;
+  const auto directory = [&](std::size_t tasks) {
+    return scratch.path() + "/" + std::to_string(tasks);
+  };
+  for (const std::size_t tasks : sizes) {
+    const double start = wall_seconds();
+    fill(directory(tasks), tasks);
+    fill_seconds[tasks] = wall_seconds() - start;
+    bytes[tasks] = store_bytes(directory(tasks));
+  }
+  std::map<std::size_t, std::vector<Probe>> probes;
+  for (std::size_t i = 0; i < rounds; ++i)
+    for (const std::size_t tasks : sizes)
+      probes[tasks].push_back(run_probe(argv[0], directory(tasks), tasks, count));
+
+  const auto of = [&](std::size_t tasks, auto member) {
+    std::vector<double> out;
+    for (const Probe& p : probes[tasks]) out.push_back(p.*member);
+    return out;
+  };
+  const auto over_fewest = [&](std::size_t tasks, auto member) {
+    std::vector<double> out;
+    for (std::size_t i = 0; i < rounds; ++i)
+      out.push_back(probes[tasks][i].*member / probes[sizes[0]][i].*member);
+    return out;
+  };
+  char what[128], note[200];
+  std::vector<double> memory;
+  for (std::size_t i = 0; i < rounds; ++i)
+    memory.push_back((probes[most][i].memory - probes[sizes[0]][i].memory) /
+                     static_cast<double>(most - sizes[0]) / 1024);
+  std::snprintf(note, sizeof note, "resident after start, %zu less %zu tasks", most, sizes[0]);
+  row("P11", "memory of an open task, KiB", memory, 2.0, note, false);
+  for (const std::size_t tasks : {sizes[1], sizes[2]}) {
+    std::snprintf(what, sizeof what, "authorize CPU, %zu tasks / %zu", tasks, sizes[0]);
+    std::snprintf(note, sizeof note, "%.1f us against %.1f us",
+                  spread(of(tasks, &Probe::cpu)).median, spread(of(sizes[0], &Probe::cpu)).median);
+    row("P11", what, over_fewest(tasks, &Probe::cpu), 1.25, note, false);
+    std::snprintf(what, sizeof what, "authorize p50, %zu tasks / %zu", tasks, sizes[0]);
+    std::snprintf(note, sizeof note, "p50 %.1f us against %.1f us, p99 %.1f us against %.1f us",
+                  spread(of(tasks, &Probe::p50)).median, spread(of(sizes[0], &Probe::p50)).median,
+                  spread(of(tasks, &Probe::p99)).median, spread(of(sizes[0], &Probe::p99)).median);
+    row("P11", what, over_fewest(tasks, &Probe::p50), 1.25, note, false);
+  }
+  for (const std::size_t tasks : sizes) {
+    std::snprintf(what, sizeof what, "start-up with %zu tasks, ms", tasks);
+    std::vector<double> ms;
+    for (const Probe& p : probes[tasks]) ms.push_back(p.start * 1e3);
+    std::snprintf(note, sizeof note,
+                  "%.1f us of CPU a task; store %.2f MB, %.2f KiB a task; filled in %.1f s",
+                  (spread(of(tasks, &Probe::start_cpu)).median -
+                   (tasks == sizes[0] ? 0 : spread(of(sizes[0], &Probe::start_cpu)).median)) /
+                      static_cast<double>(tasks) * 1e6,
+                  bytes[tasks] / 1e6,
+                  (bytes[tasks] - (tasks == sizes[0] ? 0 : bytes[sizes[0]])) /
+                      static_cast<double>(tasks) / 1024,
+                  fill_seconds[tasks]);
+    row("P11", what, ms, 0, note, false);
+  }
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  const std::string at = option(argc, argv, "probe", "");
+  if (at.empty()) return drive(argc, argv);
+  return probe(at, std::stoul(option(argc, argv, "tasks", "10")),
+               std::stoul(option(argc, argv, "count", "10000")));
+}
+
+}  // namespace
+}  // namespace stint::bench
+
+int main(int argc, char** argv) { return stint::bench::run(argc, argv); }
