@@ -142,7 +142,10 @@ rt::Co<Result<MintResult>> Authority::mint(MintRequest request) {
   if (!handle) co_return fail(handle.error());
   const auto live = impl->view.find(handle->task, impl->parts.clock.mono());
   if (!live) co_return fail(live.error());
-  const auto task = (*live)->task();
+  // With what the view knows of its activity: the row's is as old as the last change.
+  const auto task = std::make_shared<domain::Task>(*(*live)->task());
+  task->last_used = (*live)->last_used();
+  task->last_present = (*live)->last_present();
   // Whose handle it is comes before how the task stands: a thief learns nothing but "not yours".
   if (task->binding != request.presented)
     co_return fail(Errc::kWrongKey, "the handle is bound to another key");
