@@ -169,10 +169,9 @@ Outcome<TokenCache::Entry> Gate::Impl::token(std::string_view compact,
     return *std::move(known);
   }
   auto verified = verifier.verify_any_audience(compact, now);
-  if (!verified)
-    // Typed as something else than an access token: somebody's ID token or assertion.
-    return refuse(verified.error(), OAuthError::kInvalidToken,
-                  verified.error().code == Errc::kWrongType ? "borrowed-session" : "");
+  // No signal here: nothing was signed by anybody yet, and a stranger must not write into the log.
+  // Whether it was somebody's ID token is opening's to find out, by its signature.
+  if (!verified) return refuse(verified.error(), OAuthError::kInvalidToken);
   auto grants = domain::decode_grants(verified->claims().authorization_details);
   if (!grants) return refuse(grants.error(), OAuthError::kInvalidToken);
   TokenCache::Entry entry{

@@ -32,7 +32,6 @@ struct Refusal {
   //   proof-replayed    with a proof that was used before
   //   proof-mismatch    with a proof for another request or another token (htm, htu, ath)
   //   proof-stale       with a proof that is too old (soft: a slow clock looks the same)
-  //   borrowed-session  something else than an access token of ours: an ID token, an assertion
   //   wrong-audience    an access token for another service
   std::string_view signal;
   bool hard = true;
