@@ -94,8 +94,8 @@ class Agent:
         return self._take(self.post("token_endpoint", form))
 
     def refresh(self, **form):
-        return self._take(self.post(
-            "token_endpoint", {"grant_type": "refresh_token", "refresh_token": self.handle, **form}))
+        return self._take(self.post("token_endpoint", {
+            "grant_type": "refresh_token", "refresh_token": self.handle, **form}))
 
     def end(self):
         """Revoking the handle ends the task (RFC 7009)."""
