@@ -1,5 +1,6 @@
 #include "stint/net/server.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -114,6 +115,9 @@ Status ServerCore::listen(std::shared_ptr<Listener> listener, Generic protocol,
   Acceptor& acceptor = listener->acceptor;
   acceptor.open(protocol, ec);
   if (ec) return fail(Errc::kIo, "listener cannot be opened");
+  // Who is started by us must not go on listening in our place.
+  if (::fcntl(acceptor.native_handle(), F_SETFD, FD_CLOEXEC) != 0)
+    return fail(Errc::kIo, "listener cannot be kept to this process");
   if (protocol.family() != AF_UNIX) acceptor.set_option(asio::socket_base::reuse_address(true), ec);
   acceptor.bind(endpoint, ec);
   if (ec == asio::error::address_in_use) return fail(Errc::kConflict, "address in use");

@@ -1,5 +1,6 @@
 #include "wire.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -27,6 +28,8 @@ Wire::Wire(Socket socket, std::shared_ptr<Ticker> ticker, std::size_t max_buffer
       ticker_(std::move(ticker)),
       max_buffer_(std::max(max_buffer, kFirstBuffer)),
       write_time_(write_time) {
+  // Asio leaves it open over exec: a program that is started here would hold our connections.
+  (void)::fcntl(socket_.native_handle(), F_SETFD, FD_CLOEXEC);
   ticker_->add(*this);
   registry_.add(*this);
 }
