@@ -57,6 +57,7 @@ class Upstream:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # the gateway dies in the middle: expected
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -106,10 +107,11 @@ trust:
 ---
 credential: up-password
 source: file
-file: password.test
+path: password.test
 ---
 upstream: up
 kind: http
+sensitivity: internal
 url: http://127.0.0.1:{upstream.port}
 inject: {{credential: up-password, as: header, name: X-Test-Key, format: "{{secret}}"}}
 actions:
