@@ -1,0 +1,71 @@
+#include "stint/reaper/reaper.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "stint/testkit/edge_fixture.h"
+
+namespace stint::reaper {
+namespace {
+
+using namespace std::chrono_literals;
+
+class ReaperTest : public testing::Test {
+ protected:
+  template <class Done>
+  static bool soon(Done done) {
+    for (int i = 0; i < 1000; ++i) {
+      if (done()) return true;
+      std::this_thread::sleep_for(5ms);
+    }
+    return false;
+  }
+  testkit::Edge edge;
+  Reaper reaper{*edge.authority,
+                {.confirm_every = 5ms, .sweep_every = 10ms, .checkpoint_every = 10ms}};
+};
+
+TEST_F(ReaperTest, EndsWhatIsDueAndSignsForIt) {
+  const auto task = edge.open(edge.coder);
+  edge.clock.advance(std::chrono::hours(25));
+  reaper.run_now();  // closes, publishes; the receipt needs a checkpoint after the close
+  reaper.run_now();
+  EXPECT_EQ(reaper.stats().closed, 1U);
+  EXPECT_EQ(reaper.stats().receipts, 1U);
+  EXPECT_EQ(edge.authority->task(task.task.id)->how, domain::How::kExpired);
+  EXPECT_TRUE(edge.authority->receipt(task.task.id).has_value());
+  EXPECT_EQ(reaper.stats().failures, 0U);
+}
+
+// Rule 5: a view that nobody confirms denies; the reaper confirms it while the writer lives.
+TEST_F(ReaperTest, KeepsTheViewFresh) {
+  edge.clock.advance(10s);
+  EXPECT_FALSE(edge.authority->health().reason.empty());
+  reaper.start();
+  EXPECT_TRUE(soon([&] { return edge.authority->health().reason.empty(); }));
+}
+
+TEST_F(ReaperTest, WorksByItselfUntilStopped) {
+  const auto task = edge.open(edge.coder);
+  reaper.start();
+  edge.clock.advance(std::chrono::hours(25));
+  EXPECT_TRUE(soon([&] { return edge.authority->receipt(task.task.id).has_value(); }));
+  reaper.stop();
+  reaper.stop();
+  const auto rounds = reaper.stats().rounds;
+  std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(reaper.stats().rounds, rounds);
+}
+
+TEST_F(ReaperTest, OutlivesAStoreThatFails) {
+  edge.store->stop();  // with events that no checkpoint covers
+  reaper.start();
+  EXPECT_TRUE(soon([&] { return reaper.stats().failures > 2; }));
+  const auto rounds = reaper.stats().rounds;
+  EXPECT_TRUE(soon([&] { return reaper.stats().rounds > rounds; }));  // it still tries
+  EXPECT_EQ(reaper.stats().checkpoints, 0U);
+}
+
+}  // namespace
+}  // namespace stint::reaper
