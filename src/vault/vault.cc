@@ -131,6 +131,12 @@ Result<Vault::Opened> Vault::release(std::string_view name) const {
   return Opened{version, STINT_TRY(unseal(std::string(name), version, blob))};
 }
 
+bool Vault::holds(const Sealed& sealed) const {
+  const std::shared_lock lock(mutex_);
+  const auto at = entries_.find(sealed.name);
+  return at != entries_.end() && at->second.live && at->second.mark == sealed.mark;
+}
+
 std::optional<std::string> Vault::recognise(std::string_view offered) const {
   const crypto::Digest mark = sealer_.fingerprint(offered);
   const std::shared_lock lock(mutex_);

@@ -57,6 +57,8 @@ class Vault {
   // The row stays, without its value, so that its version is never used again.
   void retire(store::Tx& tx, std::string_view name) const;
 
+  // Whether this very value is the live one already: nothing to put then.
+  bool holds(const Sealed& sealed) const;
   void installed(const Sealed& sealed);
   void removed(std::string_view name);
 
