@@ -32,6 +32,9 @@ configure() {
   fi
 }
 
+# With ccache, another clone of the same files compiles nothing twice.
+export CCACHE_BASEDIR=$ROOT CCACHE_NOHASHDIR=1
+
 # compile PRESET [TARGET…]
 compile() {
   local preset=$1
