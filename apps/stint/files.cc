@@ -1,0 +1,104 @@
+#include "files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace stint::cli {
+namespace {
+
+class File {
+ public:
+  explicit File(int fd) : fd_(fd) {}
+  ~File() {
+    if (fd_ > STDERR_FILENO) ::close(fd_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Result<std::string> read_all(int fd, std::size_t limit, std::size_t expected) {
+  std::string out;
+  out.reserve(std::min(limit, expected) + 1);  // in one piece: growth leaves copies behind
+  char buffer[16 * 1024];
+  for (;;) {
+    const ssize_t n = ::read(fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail(Errc::kIo, "file cannot be read");
+    if (n == 0) break;
+    if (out.size() + static_cast<std::size_t>(n) > limit)
+      return fail(Errc::kTooLarge, "file is too large");
+    out.append(buffer, static_cast<std::size_t>(n));
+  }
+  ::explicit_bzero(buffer, sizeof buffer);
+  return out;
+}
+
+Result<std::string> read_checked(const std::string& path, std::size_t limit, bool secret) {
+  if (path == "-") return read_all(STDIN_FILENO, limit, limit);
+  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (file.fd() < 0)
+    return errno == ENOENT ? Result<std::string>(fail(Errc::kNotFound, "there is no such file"))
+                           : Result<std::string>(fail(Errc::kIo, "file cannot be opened"));
+  struct stat s{};
+  if (::fstat(file.fd(), &s) != 0) return fail(Errc::kIo, "file cannot be read");
+  if (S_ISDIR(s.st_mode)) return fail(Errc::kWrongType, "it is a directory");
+  if (secret && S_ISREG(s.st_mode) && (s.st_mode & 077) != 0)
+    return fail(Errc::kDenied, "others may read the file: chmod 600");
+  return read_all(file.fd(), limit, static_cast<std::size_t>(std::max<off_t>(s.st_size, 0)));
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  return read_checked(path, limit, false);
+}
+
+Result<std::string> read_private_file(const std::string& path, std::size_t limit) {
+  return read_checked(path, limit, true);
+}
+
+Status write_file(const std::string& path, std::string_view bytes, unsigned mode) {
+  const std::string beside = path + ".new";
+  {
+    const File file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+                           static_cast<mode_t>(mode)));
+    if (file.fd() < 0) return fail(Errc::kIo, "file cannot be created");
+    while (!bytes.empty()) {
+      const ssize_t n = ::write(file.fd(), bytes.data(), bytes.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return fail(Errc::kIo, "file cannot be written");
+      bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+  }
+  if (::rename(beside.c_str(), path.c_str()) != 0) return fail(Errc::kIo, "file cannot be moved");
+  return {};
+}
+
+void wipe(std::string& text) {
+  text.resize(text.capacity());
+  ::explicit_bzero(text.data(), text.size());
+  text.clear();
+}
+
+std::string environment(const char* name, std::string_view otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr || *value == '\0' ? std::string(otherwise) : std::string(value);
+}
+
+std::string join_path(std::string_view directory, std::string_view name) {
+  std::string out(directory);
+  if (!out.empty() && out.back() != '/') out.push_back('/');
+  return out.append(name);
+}
+
+}  // namespace stint::cli

@@ -1,0 +1,66 @@
+// stint: one binary, roles chosen by its verbs.
+//
+// Exit: 0 done, 1 refused or failed, 2 wrong usage, 75 try again; `stint run` gives its child's.
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <exception>
+
+#include "context.h"
+#include "files.h"
+
+namespace stint::cli {
+namespace {
+
+void add_globals(CLI::App& app, Context& ctx) {
+  app.add_option("--home", ctx.home, "State directory [STINT_HOME]")->envname("STINT_HOME");
+  app.add_option("--addr", ctx.addr, "URL of the control listener [STINT_ADDR]")
+      ->envname("STINT_ADDR");
+  app.add_option("--cacert", ctx.ca_file, "Roots for the server's certificate [STINT_CACERT]")
+      ->envname("STINT_CACERT");
+  app.add_option("--id-token-file", ctx.id_token_file,
+                 "Your ID token, for what a person decides [STINT_ID_TOKEN_FILE]")
+      ->envname("STINT_ID_TOKEN_FILE");
+  app.fallthrough();  // they may follow the verb too
+}
+
+int run(int argc, char** argv) {
+  ::signal(SIGPIPE, SIG_IGN);  // a write says so itself
+  Context ctx;
+  ctx.home = join_path(environment("HOME", "."), ".stint");
+  CLI::App app{"Stint: bounded tasks for agents. Grant, approve, end, prove."};
+  app.name("stint");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string(kVersion));
+  add_globals(app, ctx);
+  add_dev(app, ctx);
+  add_serve(app, ctx);
+  add_run(app, ctx);
+  add_resources(app, ctx);
+  add_task(app, ctx);
+  add_approval(app, ctx);
+  add_inventory(app, ctx);
+  add_policy(app, ctx);
+  add_log(app, ctx);
+  add_doctor(app, ctx);
+  add_about(app, ctx);
+  add_documents(app, ctx);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::kUsage);
+  }
+  return ctx.status >= 0 ? ctx.status : static_cast<int>(ctx.exit);
+}
+
+}  // namespace
+}  // namespace stint::cli
+
+int main(int argc, char** argv) {
+  try {
+    return stint::cli::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "stint: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,69 @@
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "context.h"
+#include "files.h"
+#include "process.h"
+#include "service.h"
+#include "stint/base/log.h"
+
+extern char** environ;
+
+namespace stint::cli {
+namespace {
+
+struct ServeOptions {
+  std::string config;
+};
+
+resource::Environment variables() {
+  resource::Environment out;
+  for (char** e = environ; *e != nullptr; ++e) {
+    const std::string_view pair(*e);
+    const auto eq = pair.find('=');
+    if (eq != std::string_view::npos) out.emplace(pair.substr(0, eq), pair.substr(eq + 1));
+  }
+  return out;
+}
+
+Exit serve(const ServeOptions& o, Context& ctx) {
+  EndSignals signals;  // before any thread
+  if (const auto ok = keep_memory_private(); !ok)
+    log::warning("memory is not private", {{"reason", ok.error().reason}});
+  std::optional<resource::File> file;
+  if (!o.config.empty()) {
+    auto bytes = read_file(o.config, 256 * 1024);
+    if (!bytes) return ctx.io.failed(Failure::of(bytes.error(), "cannot read " + o.config));
+    file = resource::File{o.config, *std::move(bytes)};
+  }
+  auto config = resource::parse_config(file, variables());
+  if (!config) {
+    for (const auto& p : config.error()) ctx.io.say(p.str());
+    return Exit::kUsage;
+  }
+  log::set_threshold(config->log.level);
+  auto service = Service::open(
+      {.config = *std::move(config), .home = ctx.home, .version = std::string(kVersion)}, ctx.clock,
+      ctx.entropy);
+  if (!service) return ctx.io.failed(service.error());
+  if (const auto started = (*service)->start(); !started) return ctx.io.failed(started.error());
+  const Addresses& a = (*service)->addresses();
+  ctx.io.data("issuer " + a.issuer + "\ngateway " + a.gateway + "\noperations " + a.operations +
+              "\nsocket " + a.socket + "\n");
+  signals.wait();
+  signals.default_action();  // a second one does not wait for the drain
+  (*service)->stop();
+  return Exit::kDone;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, Context& ctx) {
+  auto o = std::make_shared<ServeOptions>();
+  auto* verb = app.add_subcommand("serve", "The service, until SIGTERM");
+  verb->add_option("--config", o->config, "stint.yaml [STINT_CONFIG]")->envname("STINT_CONFIG");
+  verb->callback([o, &ctx] { ctx.exit = serve(*o, ctx); });
+}
+
+}  // namespace stint::cli
