@@ -3,6 +3,7 @@
 #include <boost/json/object.hpp>
 
 #include "impl.h"
+#include "stint/base/log.h"
 #include "stint/crypto/digest.h"
 
 namespace stint::api {
@@ -54,6 +55,12 @@ Result<std::optional<authority::IdempotencyKey>> idempotency_key(const Call& cal
                                                  .request = request.finish()});
 }
 
+// What was done is done: when it cannot be remembered, its answer is given all the same.
+rt::Co<void> Core::settle(authority::IdempotencyKey key, std::string response) {
+  const auto kept = co_await parts.authority.remember(std::move(key), std::move(response));
+  if (!kept) log::warning("an Idempotency-Key was not kept", {{"reason", kept.error().reason}});
+}
+
 rt::Co<Reply> Core::run(Call* call) {
   const Handler handler = call->route->handler;
   std::optional<authority::IdempotencyKey> key;
@@ -68,8 +75,7 @@ rt::Co<Reply> Core::run(Call* call) {
   // What may go better later is tried again, not remembered.
   const bool settled =
       response.status < 500 && response.status != 429 && response.body.size() <= kMaxKept;
-  STINT_CO_TRY(
-      co_await parts.authority.remember(*std::move(key), settled ? keep(response) : std::string()));
+  co_await settle(*std::move(key), settled ? keep(response) : std::string());
   co_return response;
 }
 

@@ -90,6 +90,7 @@ struct Core {
   const Route* find(Call* call, http::Response& refused) const;
   rt::Co<std::optional<http::Response>> admit(Call* call);  // a refusal, if any
   rt::Co<Reply> run(Call* call);                            // with Idempotency-Key
+  rt::Co<void> settle(authority::IdempotencyKey key, std::string response);
   std::size_t body_limit(const Route& route) const;
 
   // --- authenticate.cc ---

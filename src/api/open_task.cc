@@ -156,8 +156,7 @@ rt::Co<Reply> Core::open_for(Call* call, Asker asker) {
                                            std::move(wanted), audience, where)
           : co_await parts.opener.open(std::move(asker.client), std::move(asker.person),
                                        asker.binding, std::move(wanted), audience, where);
-  if (key)
-    STINT_CO_TRY(co_await parts.authority.remember(*key, opened ? opened->task.id.str() : ""));
+  if (key) co_await settle(*key, opened ? opened->task.id.str() : "");
   if (!opened) co_return refused(*call, opened.error());
 
   const json::Object body{

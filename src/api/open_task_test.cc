@@ -1,0 +1,126 @@
+#include <gmock/gmock.h>
+
+#include "edge_for_test.h"
+
+namespace stint::api {
+namespace {
+
+class OpenTask : public ApiTest {
+ protected:
+  static constexpr std::string_view kUrl = "http://127.0.0.1:7443/v1/tasks";
+
+  json::Object asking() {
+    return {{"client_assertion_type", opening::kClientAssertionType},
+            {"client_assertion", edge.assertion(edge.coder)},
+            {"subject_token", edge.id_token()},
+            {"purpose", "fix the typo in README"},
+            {"ttl", 600},
+            {"grants", json::Array{json::Object{{"upstream", "git"},
+                                                {"actions", json::Array{"git.fetch", "git.push"}},
+                                                {"resources", json::Array{"demo/readme.git"}}}}}};
+  }
+  Answer post(const json::Object& body, Headers headers = {}) {
+    headers.push_back({"DPoP", edge.proof(edge.coder.dpop, "POST", kUrl)});
+    return call(tcp(), "POST", "/v1/tasks", headers, json::write(body));
+  }
+};
+
+TEST_F(OpenTask, GivesTaskTokenAndHandleOnce) {
+  const auto got = post(asking());
+  ASSERT_EQ(got.raw.status, 201U) << got.reason();
+  const auto& task = got.body.at("task").as_object();
+  EXPECT_EQ(task.at("human").as_string(), "alice@example.com");
+  EXPECT_EQ(got.header("Location"), "/v1/tasks/" + std::string(task.at("id").as_string()));
+  EXPECT_EQ(got.body.at("token").as_object().at("audience").as_string(),
+            "http://127.0.0.1:7444/u/git");
+  EXPECT_TRUE(got.text("handle").starts_with("stint_"));
+  EXPECT_EQ(got.header("Cache-Control"), "no-store");
+  const std::string shown = as_operator("GET", got.header("Location")).raw.body;
+  EXPECT_EQ(shown.find(got.text("handle")), std::string::npos);
+}
+
+TEST_F(OpenTask, RefusesByReason) {
+  struct Row {
+    std::string name, reason;
+    unsigned status;
+    std::function<void(json::Object&)> change;
+  };
+  const Row rows[] = {
+      {"no assertion", "client_assertion is missing", 400,
+       [](auto& b) { b.erase("client_assertion"); }},
+      {"suspended", "the agent is suspended", 401,
+       [&](auto& b) { b["client_assertion"] = edge.assertion(edge.idler); }},
+      {"another audience", "", 401,
+       [&](auto& b) { b["client_assertion"] = edge.assertion(edge.coder, "https://other.test"); }},
+      {"unknown member", "", 400, [](auto& b) { b["admin"] = true; }},
+      {"unknown upstream", "", 400, [](auto& b) { b["resource"] = "https://other.test"; }},
+      {"bad human", "id token issuer is not trusted", 401,
+       [&](auto& b) {
+         b["subject_token"] = edge.id_token("alice-sub", {{"iss", "https://x.test"}});
+       }},
+      {"no purpose", "", 400, [](auto& b) { b.erase("purpose"); }},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    json::Object body = asking();
+    row.change(body);
+    const auto got = post(body);
+    EXPECT_EQ(got.raw.status, row.status) << got.reason();
+    if (!row.reason.empty()) EXPECT_EQ(got.reason(), row.reason);
+  }
+  EXPECT_EQ(edge.count("task.opened"), 0U);
+}
+
+TEST_F(OpenTask, NeedsAProofWithANonce) {
+  const auto without = call(tcp(), "POST", "/v1/tasks", {}, json::write(asking()));
+  EXPECT_EQ(without.reason(), "no DPoP proof and no client certificate");
+  const auto stale = call(tcp(), "POST", "/v1/tasks",
+                          {{"DPoP", edge.proof_with_nonce(edge.coder.dpop, "POST", kUrl, {}, {})}},
+                          json::write(asking()));
+  EXPECT_EQ(stale.raw.status, 401U);
+  EXPECT_NE(stale.header("DPoP-Nonce"), "");
+}
+
+TEST_F(OpenTask, AHumansSessionOpensNothing) {
+  const auto beside = post(asking(), {{"Authorization", "Bearer " + edge.id_token()}});
+  EXPECT_EQ(beside.raw.status, 401U);
+  edge.clock.advance(std::chrono::milliseconds(1500));
+  json::Object body = asking();
+  body["client_assertion"] = edge.id_token();
+  EXPECT_EQ(post(body).raw.status, 401U);
+  EXPECT_THAT(edge.signals(), testing::ElementsAre("borrowed-session", "borrowed-session"));
+  EXPECT_EQ(edge.count("task.opened"), 0U);
+}
+
+TEST_F(OpenTask, TheSameKeyOpensOnce) {
+  const Headers key{{"Idempotency-Key", "ticket-4711"}};
+  const auto first = post(asking(), key);
+  ASSERT_EQ(first.raw.status, 201U) << first.reason();
+  const auto again = post(asking(), key);  // with a new assertion, ID token and proof
+  EXPECT_EQ(again.raw.status, 409U);
+  EXPECT_EQ(again.text("task"), first.body.at("task").as_object().at("id").as_string());
+  EXPECT_EQ(again.raw.body.find(first.text("handle")), std::string::npos);
+  EXPECT_EQ(edge.count("task.opened"), 1U);
+  json::Object other = asking();
+  other["purpose"] = "something else";
+  EXPECT_EQ(post(other, key).reason(), "the Idempotency-Key was used for another request");
+  // A refusal is not remembered.
+  json::Object bad = asking();
+  bad["ttl"] = 100'000'000;
+  EXPECT_NE(post(bad, {{"Idempotency-Key", "k2"}}).raw.status, 201U);
+  EXPECT_EQ(post(asking(), {{"Idempotency-Key", "k2"}}).raw.status, 201U);
+}
+
+TEST_F(OpenTask, AParentsTokenDelegates) {
+  const auto parent = edge.open(edge.coder);
+  json::Object body = asking();
+  body["subject_token"] = parent.token->token;
+  body["client_assertion"] = edge.assertion(edge.helper);
+  const auto child = post(body);
+  ASSERT_EQ(child.raw.status, 201U) << child.reason();
+  EXPECT_EQ(child.body.at("task").as_object().at("parent").as_string(), parent.task.id.str());
+  EXPECT_EQ(child.body.at("task").as_object().at("agent").as_string(), "helper");
+}
+
+}  // namespace
+}  // namespace stint::api
