@@ -89,12 +89,11 @@ Result<NamedCall> name_http(const authority::Directory::UpstreamEntry& upstream,
 
 std::vector<NamedCall> name_git(const authority::Directory::UpstreamEntry& upstream,
                                 const std::string& method, const http::Target& target,
-                                const http::GitCall& git,
-                                const http::ReceivePackRequest* commands,
+                                const http::GitCall& git, const http::ReceivePackRequest* commands,
                                 const std::vector<domain::Grant>& grants, const Asker& asker) {
   const std::string& name = upstream.upstream.name;
-  const auto make = [&](std::string action, domain::ActionClass action_class,
-                        std::string arguments, const std::string& does) {
+  const auto make = [&](std::string action, domain::ActionClass action_class, std::string arguments,
+                        const std::string& does) {
     NamedCall named{.call = {.task = asker.task,
                              .upstream = name,
                              .action = std::move(action),
@@ -104,9 +103,8 @@ std::vector<NamedCall> name_git(const authority::Directory::UpstreamEntry& upstr
                              .target = target.text(),
                              .arguments = std::move(arguments)},
                     .arguments = {{"repository", git.repository}}};
-    named.words =
-        fmt::format("{} asks to {} in the repository {} at {}.", for_whom(asker), does,
-                    git.repository, name);
+    named.words = fmt::format("{} asks to {} in the repository {} at {}.", for_whom(asker), does,
+                              git.repository, name);
     return named;
   };
 
@@ -124,7 +122,8 @@ std::vector<NamedCall> name_git(const authority::Directory::UpstreamEntry& upstr
   }
 
   Refs refs;
-  for (const auto& c : commands->commands) (c.is_delete() ? refs.deletions : refs.updates).push_back(&c);
+  for (const auto& c : commands->commands)
+    (c.is_delete() ? refs.deletions : refs.updates).push_back(&c);
   std::vector<NamedCall> out;
   const auto add = [&](std::string action, const std::vector<const http::RefCommand*>& some) {
     if (some.empty()) return;

@@ -37,8 +37,7 @@ Result<NamedCall> name_http(const authority::Directory::UpstreamEntry& upstream,
 // `grants` chooses what a discovery of receive-pack counts as: whichever of the two is granted.
 std::vector<NamedCall> name_git(const authority::Directory::UpstreamEntry& upstream,
                                 const std::string& method, const http::Target& target,
-                                const http::GitCall& git,
-                                const http::ReceivePackRequest* commands,
+                                const http::GitCall& git, const http::ReceivePackRequest* commands,
                                 const std::vector<domain::Grant>& grants, const Asker& asker);
 
 }  // namespace stint::gateway

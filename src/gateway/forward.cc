@@ -3,12 +3,13 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
+#include "address.h"
 #include "stint/base/log.h"
 #include "stint/codec/url.h"
 #include "stint/http/hygiene.h"
-#include "stint/rt/cancel.h"
 
 namespace stint::gateway {
 namespace {
@@ -20,209 +21,324 @@ bool is_empty(const http::Framing& f) {
          (f.kind == http::Framing::Kind::kLength && f.length == 0);
 }
 
-audit::Ending ending_of(const Error& error) {
-  switch (error.code) {
-    case Errc::kTimeout: return audit::Ending::kTimedOut;
-    case Errc::kCancelled: return audit::Ending::kCut;
-    default: return audit::Ending::kUpstreamFailed;
-  }
-}
-
-// What the agent hears when the upstream failed: that it was the upstream, not why in detail.
-Error for_agent(const Error& error) {
-  switch (error.code) {
-    case Errc::kTimeout: return {Errc::kTimeout, "the upstream did not answer in time"};
-    case Errc::kTaskClosed:
-    case Errc::kTaskPaused:
-    case Errc::kExpired:
-    case Errc::kCancelled:
-    case Errc::kTooLarge:
-    case Errc::kStale: return error;
-    default: return {Errc::kUnavailable, "the upstream could not be reached"};
-  }
-}
+constexpr Error kTooMuch{Errc::kTooLarge, "the request is larger than this upstream takes"};
+constexpr Error kClientLeft{Errc::kCancelled, "the client is gone"};
 
 }  // namespace
 
-Result<http::RequestHead> Forward::head_for(const authority::Permit& permit, Masker& masker) {
-  http::RequestHead head{.method = exchange.head().method,
-                         .headers = http::for_upstream(exchange.head().headers)};
-  head.headers.remove("Content-Length");
-  // Compressed answers could not be searched for the credential.
-  if (upstream.kind == resource::UpstreamKind::kHttp) head.headers.remove("Accept-Encoding");
-  head.headers.remove("Prefer");
-  const auto url = STINT_TRY(codec::parse_url(upstream.url));
-  std::string path = url.path == "/" ? std::string() : url.path;
-  if (path.ends_with('/')) path.pop_back();
-  head.target = path + target.text();
-  auto released = STINT_TRY(authority.release(permit, clock.wall()));
-  if (released) masker = STINT_TRY(Injector::apply(*upstream.inject, *released, head.headers));
-  return head;
-}
-
 // Ends a call from outside: connections are cut by their handles, so that every wait of the call
-// returns an error in place and nothing is unwound while something else still borrows it.
+// returns an error in place and nothing is unwound while something else still borrows it. All of it
+// on the exchange's executor.
 struct Forward::Cut {
-  explicit Cut(net::Exchange& ex) : exchange(ex.abort_handle()) {}
+  enum class Why : std::uint8_t { kTaskStopped, kDeadline, kClientLeft, kSilent };
+
+  Cut(net::Exchange& ex, const Clock& clock_in, std::chrono::milliseconds patience_in)
+      : exchange(ex.abort_handle()), clock(clock_in), patience(patience_in), moved(clock.mono()) {}
+
+  void step() {
+    ++steps;
+    moved = clock.mono();
+  }
+  void end(Why reason) {
+    why = reason;
+    upstream.abort();
+    reading.cancel();
+    if (started) exchange.abort();
+  }
+
   net::AbortHandle exchange;
   net::ClientExchange::Abort upstream;
   rt::CancelSource reading;  // of the client's body
   rt::SharedEvent over;      // the call has ended by itself
   bool started = false;      // an answer has begun: only breaking it off is left
-  std::optional<Errc> why;
+  std::optional<Why> why;
+
+  const Clock& clock;
+  std::chrono::milliseconds patience;  // with the upstream
+  std::uint64_t steps = 0;             // pieces moved, either way
+  MonoTime moved;                      // the last of them
+  bool waiting = false;                // for the upstream's answer
+  bool client_owes = false;            // the next piece of the request
 };
 
 struct Forward::Side {
   rt::SharedEvent done;
-  std::optional<Result<bool>> result;
+  std::optional<std::pair<audit::Ending, Error>> failed;  // by the client, or by its size
 };
 
-// On the exchange's executor, like the call itself.
-rt::Co<void> Forward::watch(std::shared_ptr<Cut> cut, rt::CancelToken task, rt::Deadline deadline) {
-  std::vector<rt::SharedEvent> events{cut->over};
-  if (task.event()) events.push_back(*task.event());
-  const auto which = co_await rt::wait_any(std::move(events), deadline);
-  if (cut->over.is_set()) co_return;
-  cut->why = which ? Errc::kTaskClosed : Errc::kTimeout;
-  cut->upstream.abort();
-  cut->reading.cancel();
-  if (cut->started) cut->exchange.abort();
+Error Forward::too_much() const {
+  if (most_ < upstream.limits.response_bytes)
+    return {Errc::kLimit, "the response is larger than the task's budget"};
+  return {Errc::kTooLarge, "the response is larger than this upstream may send"};
 }
 
-rt::Co<Result<bool>> Forward::send_streamed(net::ClientExchange& up, Counts& counts, Cut& cut) {
+std::unexpected<Error> Forward::ended(audit::Ending how, Error why) {
+  outcome_.ending = how;
+  return fail(why);
+}
+
+rt::Co<void> Forward::watch(std::shared_ptr<Cut> cut, rt::CancelToken task, rt::CancelToken client,
+                            rt::Deadline deadline) {
+  std::vector<rt::SharedEvent> events{cut->over};
+  if (client.event()) events.push_back(*client.event());
+  if (task.event()) events.push_back(*task.event());
+  for (MonoTime from = cut->moved;;) {
+    const auto seen = cut->steps;
+    const rt::Deadline quiet(from + cut->patience);
+    const auto which = co_await rt::wait_any(events, deadline.min(quiet));
+    if (cut->over.is_set()) co_return;
+    if (task.cancelled()) co_return cut->end(Cut::Why::kTaskStopped);
+    if (which) co_return cut->end(Cut::Why::kClientLeft);
+    if (deadline.at() <= quiet.at()) co_return cut->end(Cut::Why::kDeadline);
+    if (cut->waiting && !cut->client_owes && cut->steps == seen)
+      co_return cut->end(Cut::Why::kSilent);
+    from = std::max(cut->moved, cut->clock.mono());
+  }
+}
+
+Result<http::RequestHead> Forward::head_for(const authority::Permit& permit) {
+  http::RequestHead head{.method = exchange.head().method,
+                         .target = {},
+                         .headers = http::for_upstream(exchange.head().headers)};
+  head.headers.remove("Content-Length");
+  // Compressed answers could not be searched for the credential.
+  if (upstream.kind == resource::UpstreamKind::kHttp) head.headers.remove("Accept-Encoding");
+  head.headers.remove("Prefer");
+  head.target = forwarded(STINT_TRY(codec::parse_url(upstream.url)).path, target);
+  auto released = authority.release(permit, clock.wall());
+  if (!released) {
+    // Whether it is the task's end or the credential's, the agent hears; not which credential.
+    if (released.error().code == Errc::kNotFound)
+      return fail(Errc::kUnavailable, "the upstream's credential cannot be used");
+    return fail(released.error());
+  }
+  if (*released) {
+    auto masker = Injector::apply(*upstream.inject, **released, head.headers);
+    if (!masker) return fail(Errc::kUnavailable, "the upstream's credential cannot be used");
+    masker_ = *std::move(masker);
+  }
+  return head;
+}
+
+rt::Co<Status> Forward::send_streamed(net::ClientExchange& up, Side& side) {
+  const auto of_client = [&](audit::Ending how, Error why) {
+    side.failed = {how, why};
+    return fail(why);
+  };
   if (!body.empty()) {
-    counts.in += static_cast<std::int64_t>(body.size());
+    outcome_.bytes_in += static_cast<std::int64_t>(body.size());
     STINT_CO_TRY(co_await up.write(body));
   }
   std::array<char, kPiece> piece;
   for (;;) {
-    const std::size_t n = STINT_CO_TRY(
-        co_await rt::with_cancel(exchange.read_some(piece), cut.reading.token()));
-    if (n == 0) break;
-    counts.in += static_cast<std::int64_t>(n);
-    if (counts.in > upstream.limits.request_bytes)
-      co_return fail(Errc::kTooLarge, "the request is larger than this upstream takes");
-    STINT_CO_TRY(co_await up.write(std::string_view(piece.data(), n)));
+    cut_->client_owes = true;
+    const auto n = co_await rt::with_cancel(exchange.read_some(piece), cut_->reading.token());
+    cut_->client_owes = false;
+    if (!n)
+      co_return of_client(
+          n.error().code == Errc::kMalformed ? audit::Ending::kRefused : audit::Ending::kClientGone,
+          n.error());
+    if (*n == 0) break;
+    outcome_.bytes_in += static_cast<std::int64_t>(*n);
+    if (outcome_.bytes_in > upstream.limits.request_bytes)
+      co_return of_client(audit::Ending::kRefused, kTooMuch);
+    STINT_CO_TRY(co_await up.write(std::string_view(piece.data(), *n)));
+    cut_->step();
   }
-  STINT_CO_TRY(co_await up.finish());
-  co_return true;
+  co_return co_await up.finish();
 }
 
-rt::Co<void> Forward::send_beside(Forward* self, net::ClientExchange* up, Counts* counts,
-                                  std::shared_ptr<Cut> cut, std::shared_ptr<Side> side) {
-  side->result = co_await self->send_streamed(*up, *counts, *cut);
+rt::Co<void> Forward::send_beside(Forward* self, net::ClientExchange* up,
+                                  std::shared_ptr<Side> side) {
+  const auto sent = co_await self->send_streamed(*up, *side);
   // Too large, or the client broke off: the upstream must not take half a body for a whole one.
-  if (!*side->result) up->abort();
+  if (!sent && side->failed) up->abort();
   side->done.set();
 }
 
-rt::Co<Result<bool>> Forward::relay(net::ClientExchange& up, Masker& masker, Counts& counts) {
-  http::ResponseHead head = STINT_CO_TRY(co_await up.head());
-  counts.status = head.status;
-  http::ResponseHead out{.status = head.status, .headers = http::for_agent(head.headers)};
-  http::Headers masked;
-  for (const auto& field : out.headers) masked.add(field.name, masker.mask(field.value));
-  out.headers = std::move(masked);
+http::ResponseHead Forward::answer_head(const http::ResponseHead& from_upstream) {
+  http::ResponseHead out{.status = from_upstream.status, .headers = {}};
+  for (const auto& field : http::for_agent(from_upstream.headers))
+    out.headers.add(field.name, masker_.mask(field.value));
   out.headers.set("Stint-Decision", permits.front().decision().str());
   out.headers.set("DPoP-Nonce", nonce);
   if (const auto live = authority.view().find(permits.front().task(), clock.mono()))
     out.headers.set("Stint-Task-Expires",
-                    fmt::format("{:%Y-%m-%dT%H:%M:%S}Z",
-                                std::chrono::floor<std::chrono::seconds>((*live)->task()->deadline)));
-  cut_->started = true;
-  if (cut_->why) co_return fail(Errc::kCancelled, "cut");
-  STINT_CO_TRY(co_await exchange.start(std::move(out)));
-  std::array<char, kPiece> piece;
-  for (;;) {
-    const std::size_t n = STINT_CO_TRY(co_await up.read_some(piece));
-    if (n == 0) break;
-    counts.out += static_cast<std::int64_t>(n);
-    if (counts.out > upstream.limits.response_bytes)
-      co_return fail(Errc::kTooLarge, "the response is larger than this upstream may send");
-    const auto ready = masker.feed(std::string_view(piece.data(), n));
-    if (!ready.empty()) STINT_CO_TRY(co_await exchange.write(ready));
-  }
-  if (const auto rest = masker.finish(); !rest.empty())
-    STINT_CO_TRY(co_await exchange.write(rest));
-  STINT_CO_TRY(co_await exchange.finish());
-  co_return true;
+                    fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", std::chrono::floor<std::chrono::seconds>(
+                                                             (*live)->task()->deadline)));
+  return out;
 }
 
-rt::Co<Result<bool>> Forward::go(Counts& counts, std::shared_ptr<Cut> cut, rt::Deadline deadline,
-                                 rt::CancelToken task) {
-  if (client == nullptr) co_return fail(Errc::kUnavailable, "the upstream's TLS is not set up");
-  Masker masker;
-  http::RequestHead head = STINT_CO_TRY(head_for(permits.back(), masker));
-  const net::Origin origin = STINT_CO_TRY(net::Origin::parse(upstream.url));
+rt::Co<Status> Forward::relay(net::ClientExchange& up) {
+  cut_->waiting = true;
+  const auto head = co_await up.head();
+  cut_->waiting = false;
+  if (!head) co_return fail(head.error());
+  cut_->step();
+  cut_->patience = upstream.limits.idle_timeout;
+  outcome_.status = head->status;
+  const auto framing = up.framing();
+  if (framing.kind == http::Framing::Kind::kLength &&
+      framing.length > static_cast<std::uint64_t>(most_))
+    co_return ended(audit::Ending::kRefused, too_much());
+  cut_->started = true;
+  if (cut_->why) co_return fail(Errc::kCancelled, "cut");
+  if (const auto begun = co_await exchange.start(answer_head(*head)); !begun)
+    co_return ended(audit::Ending::kUpstreamFailed, begun.error());
+  // Of unknown length: perhaps events, of which the first comes in an hour.
+  if (framing.kind == http::Framing::Kind::kChunked ||
+      framing.kind == http::Framing::Kind::kUntilClose) {
+    if (!co_await exchange.flush()) co_return ended(audit::Ending::kClientGone, kClientLeft);
+  }
+  co_return co_await relay_body(up);
+}
+
+rt::Co<Status> Forward::relay_body(net::ClientExchange& up) {
+  std::array<char, kPiece> piece;
+  for (;;) {
+    cut_->waiting = true;
+    const auto n = co_await up.read_some(piece);
+    cut_->waiting = false;
+    if (!n) co_return fail(n.error());
+    if (*n == 0) break;
+    outcome_.bytes_out += static_cast<std::int64_t>(*n);
+    if (outcome_.bytes_out > most_) {
+      outcome_.bytes_out -= static_cast<std::int64_t>(*n);  // these the agent does not get
+      co_return ended(audit::Ending::kRefused, too_much());
+    }
+    const auto ready = masker_.feed(std::string_view(piece.data(), *n));
+    if (!ready.empty() && !co_await exchange.write(ready))
+      co_return ended(audit::Ending::kClientGone, kClientLeft);
+    cut_->step();
+  }
+  if (const auto rest = masker_.finish(); !rest.empty() && !co_await exchange.write(rest))
+    co_return ended(audit::Ending::kClientGone, kClientLeft);
+  if (!co_await exchange.finish()) co_return ended(audit::Ending::kClientGone, kClientLeft);
+  co_return Status();
+}
+
+// An upstream may answer while the request still comes.
+rt::Co<Status> Forward::both_ways(net::ClientExchange& up) {
+  const auto side = std::make_shared<Side>();
+  rt::spawn(exchange.executor(), send_beside(this, &up, side));
+  Status answered = fail(Errc::kInternal, "the response could not be relayed");
+  try {
+    answered = co_await relay(up);
+  } catch (...) {
+    log::error("relaying a response ended by an exception");
+  }
+  const bool sender_first = side->done.is_set();
+  if (!sender_first) {
+    // Who has answered in full reads no more of the request.
+    cut_->reading.cancel();
+    up.abort();
+    // Not before it has ended: it borrows from this frame. Nothing unwinds this wait.
+    while (!side->done.is_set()) [[maybe_unused]]
+      const auto woken = co_await side->done.wait();
+  }
+  if (!answered && sender_first && side->failed)
+    co_return ended(side->failed->first, side->failed->second);
+  co_return answered;
+}
+
+rt::Co<Status> Forward::carry(http::RequestHead head, rt::Deadline deadline, rt::CancelToken task) {
+  const auto origin = net::Origin::parse(upstream.url);
+  if (!origin) co_return fail(origin.error());
   http::Framing framing = exchange.framing();
   if (body_is_whole) framing = {http::Framing::Kind::kLength, body.size()};
-  auto up = STINT_CO_TRY(co_await rt::with_limits(
-      client->open(origin, std::move(head), framing, rt::Deadline::never()), deadline, task));
-  cut->upstream = up.abort_handle();
-  if (cut->why) co_return fail(Errc::kCancelled, "cut");
-  if (is_empty(framing)) co_return co_await relay(up, masker, counts);
-  if (body_is_whole) {
-    counts.in = static_cast<std::int64_t>(body.size());
-    STINT_CO_TRY(co_await up.write(body));
-    STINT_CO_TRY(co_await up.finish());
-    co_return co_await relay(up, masker, counts);
+  auto opened = co_await rt::with_limits(
+      client->open(*origin, std::move(head), framing, rt::Deadline::never()), deadline, task);
+  if (!opened) {
+    if (opened.error().code == Errc::kTimeout && deadline.passed(clock.mono()))
+      cut_->why = Cut::Why::kDeadline;
+    co_return fail(Errc::kUnavailable, "the upstream could not be reached");
   }
-  // Both ways at once: an upstream may answer while the request still comes.
-  const auto side = std::make_shared<Side>();
-  rt::spawn(exchange.executor(), send_beside(this, &up, &counts, cut, side));
-  auto answered = co_await relay(up, masker, counts);
-  if (!side->done.is_set()) {
-    cut->reading.cancel();
-    if (!answered) up.abort();
-    // Not before it has ended: it borrows from this frame. Nothing unwinds this wait.
-    while (!side->done.is_set()) [[maybe_unused]] const auto woken = co_await side->done.wait();
+  net::ClientExchange up = *std::move(opened);
+  cut_->upstream = up.abort_handle();
+  cut_->step();
+  if (cut_->why) co_return fail(Errc::kCancelled, "cut");
+  Status done;
+  if (is_empty(framing)) {
+    done = co_await relay(up);
+  } else if (body_is_whole) {
+    outcome_.bytes_in = static_cast<std::int64_t>(body.size());
+    done = co_await up.write(body);
+    if (done) done = co_await up.finish();
+    // An upstream that reads no more may have said why.
+    done = co_await relay(up);
+  } else {
+    done = co_await both_ways(up);
   }
-  if (!answered && side->result && !*side->result && side->result->error().code == Errc::kTooLarge)
-    co_return fail(side->result->error());
-  co_return answered;
+  if (!done && outcome_.ending == audit::Ending::kCompleted)
+    co_return fail(Errc::kUnavailable, "the upstream gave no usable answer");
+  co_return done;
+}
+
+// What the agent hears of an error, and the log of the ending: what came from outside goes first,
+// since it is what broke the rest.
+Error Forward::judge(const Error& error, const authority::LiveTask& live) {
+  const Status state = live.live(clock.wall());
+  const bool stopped = cut_->why == Cut::Why::kTaskStopped || (!state && !cut_->why);
+  if (stopped) {
+    outcome_.ending = audit::Ending::kCut;
+    return state ? Error{Errc::kTaskClosed, "the task stopped during the call"} : state.error();
+  }
+  if (cut_->why) {
+    switch (*cut_->why) {
+      case Cut::Why::kTaskStopped:
+        break;
+      case Cut::Why::kDeadline:
+        outcome_.ending = audit::Ending::kCut;
+        return {Errc::kExpired, "the task reached its deadline during the call"};
+      case Cut::Why::kClientLeft:
+        outcome_.ending = audit::Ending::kClientGone;
+        return kClientLeft;
+      case Cut::Why::kSilent:
+        outcome_.ending = audit::Ending::kTimedOut;
+        return {Errc::kTimeout, "the upstream did not answer in time"};
+    }
+  }
+  if (outcome_.ending == audit::Ending::kCompleted)
+    outcome_.ending = audit::Ending::kUpstreamFailed;
+  return error;
+}
+
+rt::Co<Status> Forward::go(MonoTime began) {
+  const auto live = authority.view().find(permits.front().task(), began);
+  if (!live) co_return ended(audit::Ending::kRefused, live.error());
+  // The token before the check inside release(): a close in between is seen by one of them.
+  const auto task = (*live)->cancelled();
+  const rt::Deadline deadline(began + ((*live)->task()->deadline - clock.wall()));
+  if (client == nullptr)
+    co_return ended(audit::Ending::kRefused,
+                    {Errc::kUnavailable, "the upstream's TLS is not set up"});
+  auto head = head_for(permits.back());
+  if (!head) co_return ended(audit::Ending::kRefused, head.error());
+
+  most_ = upstream.limits.response_bytes;
+  for (const auto& permit : permits) most_ = std::min(most_, permit.byte_limit().value_or(most_));
+  cut_ = std::make_shared<Cut>(exchange, clock, upstream.limits.response_timeout);
+  // A body that still comes shows by itself that its sender is there.
+  const bool streams = !body_is_whole && !is_empty(exchange.framing());
+  rt::spawn(exchange.executor(),
+            watch(cut_, task, streams ? rt::CancelToken() : exchange.gone(), deadline));
+  const Status done = co_await carry(*std::move(head), deadline, task);
+  cut_->over.set();
+  if (done) co_return done;
+  co_return fail(judge(done.error(), **live));
 }
 
 rt::Co<Status> Forward::run() {
   const MonoTime began = clock.mono();
-  Counts counts;
-  Status result;
-  const auto live = authority.view().find(permits.front().task(), began);
-  if (!live) {
-    counts.ending = audit::Ending::kRefused;
-    result = fail(live.error());
-  } else {
-    // The token before the check inside release(): a close in between is seen by one of them.
-    const auto task = (*live)->cancelled();
-    const rt::Deadline deadline(began + ((*live)->task()->deadline - clock.wall()));
-    const auto cut = std::make_shared<Cut>(exchange);
-    cut_ = cut;
-    rt::spawn(exchange.executor(), watch(cut, task, deadline));
-    const auto done = co_await go(counts, cut, deadline, task);
-    cut->over.set();
-    if (!done) {
-      counts.ending = ending_of(done.error());
-      result = fail(for_agent(done.error()));
-      if (cut->why == Errc::kTimeout) {
-        counts.ending = audit::Ending::kCut;
-        result = fail(Errc::kExpired, "the task reached its deadline during the call");
-      } else if (cut->why || task.cancelled()) {
-        counts.ending = audit::Ending::kCut;
-        result = fail(Errc::kTaskClosed, "the task ended while the call was under way");
-      }
-    }
-  }
-  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(clock.mono() - began);
+  const Status done = co_await go(began);
+  outcome_.duration = std::chrono::duration_cast<std::chrono::microseconds>(clock.mono() - began);
   for (const auto& permit : permits) {
-    const auto recorded = authority.outcome(permit, {.status = counts.status,
-                                                     .ending = counts.ending,
-                                                     .bytes_in = counts.in,
-                                                     .bytes_out = counts.out,
-                                                     .duration = took});
+    const auto recorded = authority.outcome(permit, outcome_);
     if (!recorded)
       log::error("an outcome could not be recorded",
                  {{"decision", permit.decision()}, {"reason", recorded.error().reason}});
   }
-  co_return result;
+  co_return done;
 }
 
 }  // namespace stint::gateway

@@ -29,7 +29,8 @@ struct ForwardOrder {
 };
 
 // One permitted request on its way: credential, upstream, response, outcome. Cut when the task
-// closes or pauses, at its deadline, and when the client goes.
+// closes or pauses, at its deadline, when the client goes, and when the upstream is silent for
+// longer than its limits allow while it is its turn.
 //
 // An error means that nothing was answered, unless exchange.started(): then the answer is broken
 // off. The outcome of every permit is recorded in either case.
@@ -39,24 +40,29 @@ class Forward : ForwardOrder {
   rt::Co<Status> run();
 
  private:
-  struct Counts {
-    std::int64_t in = 0, out = 0;
-    unsigned status = 0;
-    audit::Ending ending = audit::Ending::kCompleted;
-  };
   struct Cut;   // what ends the call from outside
   struct Side;  // the sending of a streamed body, beside the response
-  static rt::Co<void> watch(std::shared_ptr<Cut> cut, rt::CancelToken task, rt::Deadline deadline);
-  static rt::Co<void> send_beside(Forward* self, net::ClientExchange* up, Counts* counts,
-                                  std::shared_ptr<Cut> cut, std::shared_ptr<Side> side);
+  static rt::Co<void> watch(std::shared_ptr<Cut> cut, rt::CancelToken task, rt::CancelToken client,
+                            rt::Deadline deadline);
+  static rt::Co<void> send_beside(Forward* self, net::ClientExchange* up,
+                                  std::shared_ptr<Side> side);
 
-  rt::Co<Result<bool>> go(Counts& counts, std::shared_ptr<Cut> cut, rt::Deadline deadline,
-                          rt::CancelToken task);
-  rt::Co<Result<bool>> send_streamed(net::ClientExchange& up, Counts& counts, Cut& cut);
-  rt::Co<Result<bool>> relay(net::ClientExchange& up, Masker& masker, Counts& counts);
-  Result<http::RequestHead> head_for(const authority::Permit& permit, Masker& masker);
+  rt::Co<Status> go(MonoTime began);
+  rt::Co<Status> carry(http::RequestHead head, rt::Deadline deadline, rt::CancelToken task);
+  rt::Co<Status> both_ways(net::ClientExchange& up);
+  rt::Co<Status> send_streamed(net::ClientExchange& up, Side& side);
+  rt::Co<Status> relay(net::ClientExchange& up);
+  rt::Co<Status> relay_body(net::ClientExchange& up);
+  Result<http::RequestHead> head_for(const authority::Permit& permit);
+  http::ResponseHead answer_head(const http::ResponseHead& from_upstream);
+  Error judge(const Error& error, const authority::LiveTask& live);
+  Error too_much() const;
+  std::unexpected<Error> ended(audit::Ending how, Error why);
 
   std::shared_ptr<Cut> cut_;
+  Masker masker_;
+  authority::CallOutcome outcome_;
+  std::int64_t most_ = 0;  // bytes of the response
 };
 
 }  // namespace stint::gateway

@@ -1,63 +1,33 @@
 #include "stint/gateway/gateway.h"
 
 #include <algorithm>
-#include <charconv>
+#include <array>
 
+#include "address.h"
 #include "classify.h"
 #include "forward.h"
 #include "refuse.h"
 #include "stint/base/log.h"
-#include "stint/codec/base64.h"
 #include "stint/http/problem.h"
 #include "upstreams.h"
 
 namespace stint::gateway {
 namespace {
 
-constexpr std::string_view kPrefix = "/u/";
-
-// "/u/{upstream}/rest": the upstream's name, and the rest as a target of its own.
-struct Address {
-  std::string upstream;
-  http::Target target;       // for the upstream
-  std::string path;          // of the whole request, for `htu`
-};
-
-Result<Address> parse_address(std::string_view raw) {
-  const auto whole = STINT_TRY(http::parse_target(raw));
-  if (!whole.path.starts_with(kPrefix)) return fail(Errc::kNotFound, "no such path");
-  const auto end = whole.path.find('/', kPrefix.size());
-  if (end == std::string::npos) return fail(Errc::kNotFound, "no such path");
-  Address out{.upstream = whole.path.substr(kPrefix.size(), end - kPrefix.size()),
-              .path = whole.path};
-  if (!domain::valid_name(out.upstream)) return fail(Errc::kNotFound, "no such path");
-  std::string rest = whole.path.substr(end);
-  if (whole.has_query) rest += '?' + whole.query;
-  out.target = STINT_TRY(http::parse_target(rest));
-  return out;
-}
-
-// Prefer: wait=N (RFC 7240), in seconds.
-std::chrono::seconds wanted_wait(const http::Headers& headers, std::chrono::seconds most) {
-  for (const auto value : headers.all("Prefer")) {
-    const auto at = value.find("wait=");
-    if (at == std::string_view::npos) continue;
-    int seconds = 0;
-    std::from_chars(value.data() + at + 5, value.data() + value.size(), seconds);
-    return std::clamp(std::chrono::seconds(seconds), std::chrono::seconds(0), most);
-  }
-  return std::chrono::seconds(0);
-}
-
-// What somebody sent in place of a token of ours: a bearer value or a Basic password.
-std::optional<std::string> foreign_credential(const http::RequestHead& head) {
-  if (const auto offered = proof::offered_token(head)) return std::string(*offered);
-  const auto value = head.headers.one("Authorization");
-  if (!value || value->size() < 6 || !http::iequal(value->substr(0, 6), "Basic ")) return {};
-  const auto pair = codec::decode_base64(value->substr(6));
-  if (!pair) return {};
-  const auto colon = pair->find(':');
-  return colon == std::string::npos ? std::nullopt : std::optional(pair->substr(colon + 1));
+// Parts of a push that hold an approval already go last: deciding one spends it, and it must not be
+// spent for a push of which another part is still refused. Returns where they begin.
+std::size_t put_approved_last(std::vector<NamedCall>& calls, authority::Authority& authority,
+                              TaskId task) {
+  if (calls.size() < 2) return calls.size();
+  const auto granted = authority.approvals(
+      {.task = task, .state = domain::ApprovalState::kGranted, .after = {}, .limit = 1000});
+  if (!granted) return calls.size();
+  const auto is_new = [&](const NamedCall& named) {
+    const crypto::Digest digest = domain::digest(named.call);
+    return std::ranges::none_of(*granted, [&](const auto& a) { return a.call_digest == digest; });
+  };
+  const auto rest = std::ranges::partition(calls, is_new);
+  return static_cast<std::size_t>(rest.begin() - calls.begin());
 }
 
 }  // namespace
@@ -74,6 +44,7 @@ struct Passage {
   std::string read_ahead;           // of a push: what was read to know its commands
   bool has_push = false;
   Asker asker;
+  rt::Deadline wait_until = rt::Deadline::never();  // for people's answers, all of them together
 
   const http::ReceivePackRequest* commands() const { return has_push ? &push.request() : nullptr; }
 };
@@ -99,15 +70,34 @@ class Gateway::Impl {
   rt::Co<std::optional<proof::Checked>> authenticate(net::Exchange& ex, const Passage& p);
   rt::Co<Status> name_git_call(net::Exchange& ex, Passage& p);
   rt::Co<Status> read_body(net::Exchange& ex, Passage& p);
+  rt::Co<Status> name_call(net::Exchange& ex, Passage& p);
   rt::Co<Result<authority::Verdict>> decide(net::Exchange& ex, const Passage& p,
                                             const proof::Checked& token, NamedCall named,
                                             bool judged);
   rt::Co<void> answer(net::Exchange& ex, const Passage& p, Refused refused);
+  // All parts of a request: leave for each of them, or why not.
+  struct Decided {
+    std::vector<authority::Permit> permits;
+    std::vector<authority::Verdict> refused;
+  };
+  Result<std::vector<NamedCall>> calls_of(const net::Exchange& ex, const Passage& p,
+                                          const proof::Checked& token) const;
+  rt::Co<Result<Decided>> decide_all(net::Exchange& ex, const Passage& p,
+                                     const proof::Checked& token);
+  void refuse_all(const std::vector<authority::Permit>& permits);
   rt::Co<void> pass(net::Exchange& ex, Passage& p, const proof::Checked& token);
 };
 
 rt::Co<void> Gateway::Impl::answer(net::Exchange& ex, const Passage& p, Refused refused) {
   refused.response.headers.set("DPoP-Nonce", parts.gate.nonce(p.now));
+  if (refused.challenge)
+    parts.gate.challenge({.error = *refused.challenge,
+                          .oauth = proof::OAuthError::kInvalidToken,
+                          .signal = {},
+                          .task = {},
+                          .token = {},
+                          .agent = {}},
+                         p.now, refused.response.headers);
   if (refused.drain) {
     std::array<char, 16 * 1024> sink;
     std::size_t total = 0;
@@ -124,7 +114,7 @@ rt::Co<void> Gateway::Impl::answer(net::Exchange& ex, const Passage& p, Refused 
 rt::Co<std::optional<proof::Checked>> Gateway::Impl::authenticate(net::Exchange& ex,
                                                                   const Passage& p) {
   const auto& settings = parts.authority.settings();
-  const std::string audience = settings.gateway_url + std::string(kPrefix) + p.address.upstream;
+  const std::string audience = settings.gateway_url + "/u/" + p.address.upstream;
   auto checked = parts.gate.at_resource(ex.head(), ex.peer(), settings.gateway_url + p.address.path,
                                         verifier, audience, proof::NonceRule::kRequired, p.now);
   if (checked) co_return *std::move(checked);
@@ -139,7 +129,7 @@ rt::Co<std::optional<proof::Checked>> Gateway::Impl::authenticate(net::Exchange&
                            .where = "gateway"};
   if (!refusal.token) {
     // Not a token of ours: perhaps a person's, or an upstream's own secret.
-    if (const auto offered = foreign_credential(ex.head())) {
+    if (const auto offered = offered_credential(ex.head())) {
       if (parts.authority.recognise(*offered) || co_await parts.opener.borrowed(*offered)) {
         signal.name = "borrowed-session";
         refusal.error = Error{Errc::kWrongType,
@@ -181,12 +171,9 @@ rt::Co<Status> Gateway::Impl::name_git_call(net::Exchange& ex, Passage& p) {
 }
 
 rt::Co<Status> Gateway::Impl::read_body(net::Exchange& ex, Passage& p) {
-  if (p.git || !ex.has_body()) co_return Status();
   const auto framing = ex.framing();
-  if (framing.kind == http::Framing::Kind::kLength &&
-      framing.length > static_cast<std::uint64_t>(p.upstream->upstream.limits.request_bytes))
-    co_return fail(Errc::kTooLarge, "the request is larger than this upstream takes");
-  if (framing.kind != http::Framing::Kind::kLength || framing.length > limits.judged_body)
+  if (!ex.has_body() || framing.kind != http::Framing::Kind::kLength ||
+      framing.length > limits.judged_body)
     co_return Status();
   auto body = co_await ex.read_body(limits.judged_body);
   if (!body) co_return fail(body.error());
@@ -194,12 +181,21 @@ rt::Co<Status> Gateway::Impl::read_body(net::Exchange& ex, Passage& p) {
   co_return Status();
 }
 
+rt::Co<Status> Gateway::Impl::name_call(net::Exchange& ex, Passage& p) {
+  const auto framing = ex.framing();
+  if (framing.kind == http::Framing::Kind::kLength &&
+      framing.length > static_cast<std::uint64_t>(p.upstream->upstream.limits.request_bytes))
+    co_return fail(Errc::kTooLarge, "the request is larger than this upstream takes");
+  if (p.upstream->upstream.kind == resource::UpstreamKind::kGit)
+    co_return co_await name_git_call(ex, p);
+  co_return co_await read_body(ex, p);
+}
+
 rt::Co<Result<authority::Verdict>> Gateway::Impl::decide(net::Exchange& ex, const Passage& p,
                                                          const proof::Checked& token,
                                                          NamedCall named, bool judged) {
-  const bool nothing_matched =
-      !p.git && named.call.action == "unmatched" &&
-      p.upstream->upstream.unmatched == resource::Unmatched::kDeny;
+  const bool nothing_matched = !p.git && named.call.action == "unmatched" &&
+                               p.upstream->upstream.unmatched == resource::Unmatched::kDeny;
   authority::CallRequest request{
       .task = token.task(),
       .token = token.id(),
@@ -210,74 +206,98 @@ rt::Co<Result<authority::Verdict>> Gateway::Impl::decide(net::Exchange& ex, cons
       .words = std::move(named.words),
       .approvable = judged,
       .request = {.ip = ex.peer().ip, .fresh_proof = token.fresh()},
-      .path = p.address.target.path};
+      .path = p.address.target.path,
+      .directory_version = p.directory->version()};
   auto verdict = co_await parts.authority.decide(request);
   if (!verdict || !verdict->approval) co_return verdict;
-  const auto wait = wanted_wait(ex.head().headers, limits.longest_wait);
-  if (wait == std::chrono::seconds(0)) co_return verdict;
-  const bool settled = co_await parts.authority.await_answer(
-      verdict->approval->id, rt::Deadline::in(parts.clock, wait), ex.gone());
-  if (!settled) co_return verdict;
+  if (p.wait_until.is_never()) co_return verdict;
+  if (!co_await parts.authority.await_answer(verdict->approval->id, p.wait_until, ex.gone()))
+    co_return verdict;
   co_return co_await parts.authority.decide(std::move(request));
 }
 
-rt::Co<void> Gateway::Impl::pass(net::Exchange& ex, Passage& p, const proof::Checked& token) {
-  std::vector<NamedCall> calls;
-  if (p.git) {
-    calls = name_git(*p.upstream, ex.head().method, p.address.target, *p.git, p.commands(),
-                     *token.grants(), p.asker);
-  } else {
-    auto named = name_http(*p.upstream, ex.head().method, p.address.target, p.body, p.asker);
-    if (!named) {
-      co_await answer(ex, p, refuse(named.error(), token.task(), p.git, p.commands()));
-      co_return;
-    }
-    calls.push_back(*std::move(named));
-  }
-  const bool judged = p.git.has_value() || p.body.has_value() || !ex.has_body();
+Result<std::vector<NamedCall>> Gateway::Impl::calls_of(const net::Exchange& ex, const Passage& p,
+                                                       const proof::Checked& token) const {
+  if (p.git)
+    return name_git(*p.upstream, ex.head().method, p.address.target, *p.git, p.commands(),
+                    *token.grants(), p.asker);
+  std::vector<NamedCall> one;
+  one.push_back(
+      STINT_TRY(name_http(*p.upstream, ex.head().method, p.address.target, p.body, p.asker)));
+  return one;
+}
 
-  std::vector<authority::Permit> permits;
-  for (auto& named : calls) {
-    auto verdict = co_await decide(ex, p, token, std::move(named), judged);
-    if (verdict && verdict->permit) {
-      ++stats.permitted;
-      permits.push_back(*verdict->permit);
-      continue;
-    }
-    // A part that was permitted before another one was not has come to nothing.
-    for (const auto& permit : permits)
-      if (!parts.authority.outcome(permit, {.ending = audit::Ending::kRefused}))
-        log::error("an outcome could not be recorded", {{"decision", permit.decision()}});
+rt::Co<Result<Gateway::Impl::Decided>> Gateway::Impl::decide_all(net::Exchange& ex,
+                                                                 const Passage& p,
+                                                                 const proof::Checked& token) {
+  auto calls = STINT_CO_TRY(calls_of(ex, p, token));
+  const bool judged = p.git.has_value() || p.body.has_value() || !ex.has_body();
+  const std::size_t approved = put_approved_last(calls, parts.authority, token.task());
+  Decided out;
+  std::optional<Error> failed;
+  for (std::size_t i = 0; i < calls.size() && !failed; ++i) {
+    if (i >= approved && !out.refused.empty()) break;
+    auto verdict = co_await decide(ex, p, token, std::move(calls[i]), judged);
     if (!verdict) {
-      ++stats.failed;
-      co_await answer(ex, p, refuse(verdict.error(), token.task(), p.git, p.commands()));
+      failed = verdict.error();
+    } else if (verdict->permit) {
+      ++stats.permitted;
+      out.permits.push_back(*verdict->permit);
     } else {
       ++(verdict->approval ? stats.asked : stats.denied);
-      co_await answer(ex, p,
-                      refuse(*verdict, token.task(), parts.authority.settings().issuer, p.git,
-                             p.commands()));
+      out.refused.push_back(*std::move(verdict));
     }
-    co_return;
+  }
+  if (!failed && out.refused.empty()) co_return out;
+  // A part that was permitted beside another one that was not has come to nothing.
+  refuse_all(out.permits);
+  if (failed) co_return fail(*failed);
+  co_return out;
+}
+
+void Gateway::Impl::refuse_all(const std::vector<authority::Permit>& permits) {
+  for (const auto& permit : permits)
+    if (!parts.authority.outcome(permit, {.ending = audit::Ending::kRefused}))
+      log::error("an outcome could not be recorded", {{"decision", permit.decision()}});
+}
+
+rt::Co<void> Gateway::Impl::pass(net::Exchange& ex, Passage& p, const proof::Checked& token) {
+  const auto fail_with = [&](const Error& error) {
+    ++stats.failed;
+    return refuse(error, token.task(), p.git, p.commands());
+  };
+  constexpr Error kBusy{Errc::kLimit, "too many calls to this upstream are under way"};
+  const resource::Upstream& upstream = p.upstream->upstream;
+  // Looked at before anybody is asked, taken when it is known that there is a call.
+  if (!upstreams.enter(upstream)) co_return co_await answer(ex, p, fail_with(kBusy));
+  auto decided = co_await decide_all(ex, p, token);
+  if (!decided) co_return co_await answer(ex, p, fail_with(decided.error()));
+  if (!decided->refused.empty())
+    co_return co_await answer(ex, p,
+                              refuse(decided->refused, token.task(),
+                                     parts.authority.settings().issuer, p.git, p.commands()));
+  const auto place = upstreams.enter(upstream);
+  if (!place) {
+    refuse_all(decided->permits);
+    co_return co_await answer(ex, p, fail_with(kBusy));
   }
 
+  const bool whole = p.body.has_value();
   Forward forward({.authority = parts.authority,
-                  .clock = parts.clock,
-                  .exchange = ex,
-                  .client = upstreams.client(ex.executor(), p.upstream->upstream),
-                  .upstream = p.upstream->upstream,
-                  .target = p.address.target,
-                  .body = p.body ? std::move(*p.body) : std::move(p.read_ahead),
-                  .body_is_whole = p.body.has_value(),
-                  .nonce = parts.gate.nonce(p.now),
-                  .permits = std::move(permits)});
+                   .clock = parts.clock,
+                   .exchange = ex,
+                   .client = upstreams.client(ex.executor(), upstream),
+                   .upstream = upstream,
+                   .target = p.address.target,
+                   .body = whole ? std::move(*p.body) : std::move(p.read_ahead),
+                   .body_is_whole = whole,
+                   .nonce = parts.gate.nonce(p.now),
+                   .permits = std::move(decided->permits)});
   const auto done = co_await forward.run();
   if (done) co_return;
+  if (!ex.started()) co_return co_await answer(ex, p, fail_with(done.error()));
   ++stats.failed;
-  if (ex.started()) {
-    ex.abort();  // the client sees the truncation; there is no other way left to say it
-  } else {
-    co_await answer(ex, p, refuse(done.error(), token.task(), p.git, p.commands()));
-  }
+  ex.abort();  // the client sees the truncation; there is no other way left to say it
 }
 
 rt::Co<void> Gateway::Impl::handle(net::Exchange& ex) {
@@ -294,9 +314,9 @@ rt::Co<void> Gateway::Impl::handle(net::Exchange& ex) {
 
   p.upstream = p.directory->upstream(p.address.upstream);
   if (p.upstream == nullptr) {
-    co_await answer(ex, p,
-                    refuse(Error{Errc::kNotFound, "the upstream is gone"}, token->task(), p.git,
-                           nullptr));
+    co_await answer(
+        ex, p,
+        refuse(Error{Errc::kNotFound, "the upstream is gone"}, token->task(), p.git, nullptr));
     co_return;
   }
   const auto& claims = token->claims();
@@ -308,10 +328,7 @@ rt::Co<void> Gateway::Impl::handle(net::Exchange& ex) {
                .purpose = task->purpose,
                .agent = claims.client_id,
                .human = task->human.value_or("")};
-    if (p.upstream->upstream.kind == resource::UpstreamKind::kGit)
-      ready = co_await name_git_call(ex, p);
-    else
-      ready = co_await read_body(ex, p);
+    ready = co_await name_call(ex, p);
   }
   if (!ready) {
     // Used after its end, by who holds its key: a signal, and no more than that.
@@ -327,6 +344,8 @@ rt::Co<void> Gateway::Impl::handle(net::Exchange& ex) {
     co_await answer(ex, p, refuse(ready.error(), token->task(), p.git, nullptr));
     co_return;
   }
+  const auto wait = wanted_wait(ex.head().headers, limits.longest_wait);
+  if (wait > std::chrono::seconds(0)) p.wait_until = rt::Deadline::in(parts.clock, wait);
   co_await pass(ex, p, *token);
 }
 

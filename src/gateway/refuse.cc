@@ -3,10 +3,17 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "stint/http/problem.h"
 
 namespace stint::gateway {
 namespace {
+
+std::string approve_step(const domain::Approval& approval) {
+  return fmt::format("A member of {} runs: stint approve {}", fmt::join(approval.groups, " or "),
+                     approval.id.str());
+}
 
 http::Problem problem_of(const authority::Verdict& verdict, TaskId task,
                          const std::string& issuer) {
@@ -21,8 +28,7 @@ http::Problem problem_of(const authority::Verdict& verdict, TaskId task,
         .url = issuer + "/v1/approvals/" + approval.id.str(),
         .expires = fmt::format("{:%Y-%m-%dT%H:%M:%S}Z",
                                std::chrono::floor<std::chrono::seconds>(approval.expires))};
-    p.next_steps = {fmt::format("A member of {} runs: stint approve {}",
-                                fmt::join(approval.groups, " or "), approval.id.str()),
+    p.next_steps = {approve_step(approval),
                     "Then send exactly the same request again: it passes once. With the header "
                     "Prefer: wait=55 the answer is waited for."};
   } else {
@@ -43,7 +49,9 @@ Refused render(const http::Problem& p, std::optional<unsigned> retry_after,
                const std::optional<http::GitCall>& git, const http::ReceivePackRequest* push) {
   if (!git) return {.response = http::to_response(p, retry_after)};
   std::string lines = "Stint: " + p.title + ": " + p.detail + "\n";
-  for (const auto& step : p.next_steps) lines += "Stint: " + step + "\n";
+  std::vector<std::string> steps = p.next_steps;
+  if (p.approval) steps.back() = "Then push again: it passes once.";
+  for (const auto& step : steps) lines += "Stint: " + step + "\n";
   if (push != nullptr && !push->commands.empty()) {
     const std::string reason =
         p.approval ? "approval required: " + p.approval->id.str() : p.title + ": " + p.reason;
@@ -54,11 +62,19 @@ Refused render(const http::Problem& p, std::optional<unsigned> retry_after,
 
 }  // namespace
 
-Refused refuse(const authority::Verdict& verdict, TaskId task, const std::string& issuer,
+Refused refuse(std::span<const authority::Verdict> verdicts, TaskId task, const std::string& issuer,
                const std::optional<http::GitCall>& git, const http::ReceivePackRequest* push) {
-  Refused out = render(problem_of(verdict, task, issuer),
-                       verdict.approval ? std::optional(5u) : std::nullopt, git, push);
-  out.response.headers.set("Stint-Decision", verdict.id.str());
+  const auto denied = std::ranges::find_if(verdicts, [](const auto& v) { return !v.approval; });
+  const auto& first = denied != verdicts.end() ? *denied : verdicts.front();
+  http::Problem problem = problem_of(first, task, issuer);
+  if (denied == verdicts.end()) {
+    for (const auto& other : verdicts.subspan(1)) {
+      problem.detail += " Also: " + other.approval->words;
+      problem.next_steps.insert(problem.next_steps.begin() + 1, approve_step(*other.approval));
+    }
+  }
+  Refused out = render(problem, first.approval ? std::optional(5u) : std::nullopt, git, push);
+  out.response.headers.set("Stint-Decision", first.id.str());
   return out;
 }
 
@@ -67,7 +83,7 @@ Refused refuse(const Error& error, std::optional<TaskId> task,
   http::Problem p = http::Problem::of(error);
   p.task = task;
   // A client that has to get a new token must see the status, also when it is git's helper.
-  if (p.status == 401) return {.response = http::to_response(p)};
+  if (p.status == 401) return {.response = http::to_response(p), .challenge = error};
   return render(p, p.retryable ? std::optional(1u) : std::nullopt, git, push);
 }
 

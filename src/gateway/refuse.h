@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 
 #include "stint/authority/types.h"
@@ -15,10 +16,12 @@ namespace stint::gateway {
 struct Refused {
   http::Response response;
   bool drain = false;  // git reads the answer to a push only after it has sent all of it
+  std::optional<Error> challenge;  // a 401: what WWW-Authenticate says
 };
 
-// A decision that was no permit. `issuer` gives the approval's address.
-Refused refuse(const authority::Verdict& verdict, TaskId task, const std::string& issuer,
+// Decisions that were no permit: one, or one for each part of a push. A deny among them speaks for
+// all, since no approval would help. `issuer` gives the approvals' address.
+Refused refuse(std::span<const authority::Verdict> verdicts, TaskId task, const std::string& issuer,
                const std::optional<http::GitCall>& git, const http::ReceivePackRequest* push);
 
 // Anything else, after authentication.
