@@ -69,6 +69,10 @@ Sample counter(std::string name, std::string help, std::pair<std::string, std::s
           .value = static_cast<double>(value)};
 }
 
+rt::Co<void> send(net::Exchange* exchange, http::Response response) {
+  [[maybe_unused]] const auto sent = co_await exchange->respond(std::move(response));
+}
+
 }  // namespace
 
 std::string prometheus_text(std::span<const Sample> samples) {
@@ -194,7 +198,7 @@ http::Response Operations::answer(const http::RequestHead& head) const {
 }
 
 rt::Co<void> Operations::handle(net::Exchange& exchange) {
-  [[maybe_unused]] const auto sent = co_await exchange.respond(answer(exchange.head()));
+  return send(&exchange, answer(exchange.head()));
 }
 
 }  // namespace stint::api
