@@ -118,8 +118,9 @@ class Agent:
         response = self.http.get(url, timeout=10)
         self.nonce = response.headers["DPoP-Nonce"]
 
-    def proof(self, method, url, key=None, **claims):
-        return make_proof(key or self.dpop_key, method, url, self.token, self.nonce, **claims)
+    def proof(self, method, url, key=None, nonce=None, **claims):
+        return make_proof(key or self.dpop_key, method, url, self.token, nonce or self.nonce,
+                          **claims)
 
     def call(self, method, url, proof=None, **options):
         """A request with token and proof; repeated once when the gateway wants a newer nonce."""

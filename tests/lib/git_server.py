@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import processes
+import raw_http
 
 BACKEND = "/usr/lib/git-core/git-http-backend"
 
@@ -57,7 +58,7 @@ class GitServer:
     user = "stint"
 
     def __init__(self, space, password=None):
-        self._space = space
+        self._space, self._markers = space, 0
         self.dir = space.dir("git")
         self.repositories = space.dir("git/repositories")
         space.dir("git/tmp")
@@ -108,8 +109,17 @@ class GitServer:
         return self.git(name, "for-each-ref", "--format=%(refname:short)", "refs/heads").split()
 
     def requests(self):
-        """What the server was asked so far: 'METHOD URI STATUS USER BYTES', a line each."""
-        return self._space.log("git/access.log").splitlines()
+        """What the server was asked so far: 'METHOD URI STATUS USER BYTES', a line each.
+
+        nginx logs a request after it has answered it. One of ours, sent now, is logged after all
+        that were answered before: there is one worker, and it does one thing at a time.
+        """
+        self._markers += 1
+        marker = f"GET /marker/{self._markers} "
+        raw_http.exchange(self.port, f"{marker}HTTP/1.0\r\n\r\n")
+        processes.wait_until("nginx's log", lambda: marker in self._space.log("git/access.log"))
+        lines = self._space.log("git/access.log").splitlines()
+        return [line for line in lines if not line.startswith("GET /marker/")]
 
 
 def _program(name):
