@@ -399,6 +399,7 @@ def stay(demo):
 def main():
     once = os.environ.get("ONCE", "") not in ("", "0")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     print(paint("1", "Stint: one task, from open to dead, on a real git server"), flush=True)
     with processes.Workspace("stint-demo-") as space:
         try:

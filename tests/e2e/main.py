@@ -10,6 +10,7 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "lib")]
 
 import abuse  # noqa: E402
 import borrowed  # noqa: E402
+import broken  # noqa: E402
 import oauth_git  # noqa: E402
 import processes  # noqa: E402
 import run_git  # noqa: E402
@@ -22,7 +23,7 @@ def main():
     tests = suite.Suite(sys.argv[1:])
     with processes.Workspace("stint-e2e-") as space:
         shared = world.World(space)
-        for module in (run_git, run_process, oauth_git, abuse, borrowed):
+        for module in (run_git, run_process, oauth_git, abuse, borrowed, broken):
             for name, test in inspect.getmembers(module, inspect.isfunction):
                 if name.startswith("test_") and test.__module__ == module.__name__:
                     tests.run(test, shared)

@@ -9,6 +9,10 @@ class Check(AssertionError):
     """What was expected, and what was there instead."""
 
 
+class Skip(Exception):
+    """What this machine lacks for the test."""
+
+
 def expect(condition, what):
     if not condition:
         raise Check(what)
@@ -38,6 +42,9 @@ class Suite:
         start = time.monotonic()
         try:
             test(*arguments)
+        except Skip as why:
+            self.skipped += 1
+            print(f"skip {name}: {why}")
         except Exception as error:  # a test may fail in any way; the others still run
             self.failed.append(name)
             print(f"FAIL {name} ({time.monotonic() - start:.1f} s)")
@@ -57,5 +64,6 @@ class Suite:
     def finish(self):
         for name in self.failed:
             print(f"failed: {name}")
-        print(f"{self.passed} passed, {len(self.failed)} failed")
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        print(f"{self.passed} passed, {len(self.failed)} failed{skipped}")
         return 1 if self.failed or not self.passed else 0
