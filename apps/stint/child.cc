@@ -1,12 +1,16 @@
 #include "child.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/close_range.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 namespace stint::cli {
@@ -40,9 +44,33 @@ std::vector<std::string> candidates(const std::string& command, const std::strin
   return out;
 }
 
+std::vector<int> open_files() {
+  std::vector<int> out;
+  DIR* const dir = ::opendir("/proc/self/fd");
+  if (dir == nullptr) return out;
+  while (const dirent* e = ::readdir(dir))
+    if (e->d_name[0] != '.' && std::atoi(e->d_name) != ::dirfd(dir))
+      out.push_back(std::atoi(e->d_name));
+  ::closedir(dir);
+  std::ranges::sort(out);
+  return out;
+}
+
 }  // namespace
 
-Child::Child() {
+// In the forked child: only system calls. Sockets that libraries open are not all close-on-exec.
+void Child::close_what_is_ours() const {
+  unsigned from = STDERR_FILENO + 1;
+  for (const int fd : given_) {
+    if (fd < static_cast<int>(from)) continue;
+    if (static_cast<unsigned>(fd) > from)
+      ::close_range(from, static_cast<unsigned>(fd) - 1, CLOSE_RANGE_CLOEXEC);
+    from = static_cast<unsigned>(fd) + 1;
+  }
+  ::close_range(from, ~0U, CLOSE_RANGE_CLOEXEC);
+}
+
+Child::Child() : given_(open_files()) {
   ::sigemptyset(&handled_);
   for (const int s : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGCHLD}) ::sigaddset(&handled_, s);
   ::pthread_sigmask(SIG_BLOCK, &handled_, &before_);
@@ -62,6 +90,7 @@ Outcome<void> Child::start(const std::vector<std::string>& argv,
     if (::getppid() != parent) ::_exit(125);  // it died before the line above
     ::signal(SIGPIPE, SIG_DFL);
     ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    close_what_is_ours();
     int error = ENOENT;
     for (const std::string& file : files) {
       ::execve(file.c_str(), arguments.data(), variables.data());

@@ -20,8 +20,8 @@ namespace stint::cli {
 // Threads: the main thread alone: the death signal follows the thread that forked.
 class Child {
  public:
-  // Blocks, in this thread and those started later, the signals that supervise() handles. First of
-  // all; once.
+  // Blocks, in this thread and those started later, the signals that supervise() handles, and notes
+  // what files are open: the child gets these and no socket of ours. First of all; once.
   Child();
   // Errors: usage-like, exit 127 not found and 126 not executable are status() then.
   Outcome<void> start(const std::vector<std::string>& argv, const std::vector<std::string>& env);
@@ -34,7 +34,9 @@ class Child {
 
  private:
   bool reap(int& status) const;
+  void close_what_is_ours() const;
   sigset_t handled_{}, before_{};
+  std::vector<int> given_;  // descriptors that we were started with: the child has them too
   pid_t pid_ = -1;
 };
 

@@ -5,10 +5,7 @@
 #include <unistd.h>
 
 #include <boost/json/object.hpp>
-#include <condition_variable>
-#include <deque>
 #include <filesystem>
-#include <mutex>
 #include <thread>
 
 #include "files.h"
@@ -17,7 +14,6 @@
 #include "stint/audit/event.h"
 #include "stint/codec/json.h"
 #include "stint/codec/url.h"
-#include "stint/crypto/hot_keys.h"
 #include "stint/keys/key_ring.h"
 #include "stint/keys/root_source.h"
 #include "stint/reaper/reaper.h"
@@ -25,43 +21,12 @@
 #include "stint/store/store.h"
 #include "stint/trust/issuer_keys.h"
 #include "stint/vault/vault.h"
+#include "table_builder.h"
 
 namespace stint::cli {
 namespace {
 
 using std::chrono::milliseconds;
-
-// Builds verification tables for the keys that are seen most, off the request path.
-class TableBuilder {
- public:
-  TableBuilder() : thread_([this](const std::stop_token& stop) { run(stop); }) {}
-
-  void add(const crypto::PublicKey& key) {
-    const std::lock_guard lock(mutex_);
-    if (queue_.size() >= crypto::HotKeys::kMaxTables) return;  // it earned one; it will again
-    queue_.push_back(key);
-    wake_.notify_one();
-  }
-
- private:
-  void run(const std::stop_token& stop) {
-    for (;;) {
-      std::unique_lock lock(mutex_);
-      if (!wake_.wait(lock, stop, [this] { return !queue_.empty(); })) return;
-      const crypto::PublicKey key = queue_.front();
-      queue_.pop_front();
-      lock.unlock();
-      if (const auto built = tables_.build(key); !built)
-        log::debug("no table for a hot key", {{"reason", built.error().reason}});
-    }
-  }
-
-  crypto::HotKeys tables_;
-  std::mutex mutex_;
-  std::condition_variable_any wake_;
-  std::deque<crypto::PublicKey> queue_;
-  std::jthread thread_;  // last: it uses the others
-};
 
 store::EventBytes event_bytes(const audit::AnyEvent& event, std::string bytes, WallTime now) {
   return {.kind = audit::kind(event), .task = std::nullopt, .bytes = std::move(bytes), .time = now};
@@ -228,6 +193,8 @@ Outcome<void> Service::Impl::open_edge() {
   gate = std::make_unique<proof::Gate>(entropy);
   tables = std::make_unique<TableBuilder>();
   gate->on_hot_key([this](const crypto::PublicKey& key) { tables->add(key); });
+  for (const jose::Jwk& ours : authority->token_keys()->keys())
+    if (ours.alg == crypto::Alg::kES256) tables->add(ours.key);  // verified with every new token
   issuer_keys = std::make_unique<trust::IssuerKeys>(
       clock, trust::IssuerKeys::over_network(clock, *client_tls));
   opener = std::make_unique<opening::Opener>(*authority, *issuer_keys, entropy);
@@ -266,9 +233,10 @@ Outcome<std::string> Service::Impl::listen(const std::string& what, const std::s
   const auto address = resource::parse_listen(where);
   if (!address) return std::unexpected(Failure::usage("listen." + what + " is not HOST:PORT"));
   if (!address->unix_path.empty()) {
-    if (const auto ok = server.listen_unix(address->unix_path); !ok)
-      return std::unexpected(Failure::of(ok.error(), "cannot listen on " + where));
-    return std::string("http://localhost");
+    // Who comes in by a unix socket is taken for an operator; a proxy behind one would make
+    // everybody that.
+    return std::unexpected(Failure::usage("listen." + what + " must be HOST:PORT",
+                                          "operators have $STINT_HOME/operator.sock"));
   }
   if (!address->loopback() && !tls)  // parse_config said so too; this is the place that matters
     return std::unexpected(
