@@ -18,7 +18,8 @@ json::Array names(std::span<const crypto::Alg> algs) {
 
 // RFC 8414 section 2, and OpenID Connect Discovery section 3 for those who federate on our tokens.
 std::string Endpoints::Impl::metadata(bool openid) const {
-  const json::Array algs = names(jose::all_algs());
+  json::Array algs = names(jose::all_algs());
+  algs.emplace_back("Ed25519");  // read as well: RFC 9864's name for EdDSA
   const json::Array private_key_jwt{"private_key_jwt"};
   json::Object o{
       {"issuer", parts.authority.settings().issuer},
