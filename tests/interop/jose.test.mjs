@@ -244,6 +244,48 @@ describe('client assertions made by jose', () => {
   });
 });
 
+describe('access tokens made by jose', () => {
+  test('are none of ours, whatever their headers say', async () => {
+    const opened = await open('coder'), thief = await newKey('ES256', 'x');
+    const { keys: published } = await (await fetch(`${stint.issuer}/oauth/jwks`)).json();
+    const claims = jose.decodeJwt(opened.access_token);
+    const { kid } = jose.decodeProtectedHeader(opened.access_token);
+    const [head, body, signature] = opened.access_token.split('.');
+    const hmac = (header, secret) => {
+      const input = `${b64(header)}.${body}`;
+      return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`;
+    };
+    const key = createPublicKey({ key: published.find((k) => k.kid === kid), format: 'jwk' });
+    const pem = key.export({ type: 'spki', format: 'pem' });
+    const forged = (header) => sign(thief, { typ: 'at+jwt', kid, ...header }, claims);
+    const rows = [
+      await forged({}), await forged({ kid: undefined }), await forged({ jwk: thief.jwk }),
+      await forged({ jku: 'http://127.0.0.1:9/jwks' }), await forged({ typ: 'JWT' }),
+      new jose.UnsecuredJWT(claims).encode(),
+      `${b64({ typ: 'at+jwt', alg: 'none', kid })}.${body}.`,
+      hmac({ typ: 'at+jwt', alg: 'HS256', kid }, pem),
+      `${b64({ typ: 'JWT', alg: 'ES256', kid })}.${body}.${signature}`,
+      `${head}.${b64({ ...claims, sub: 'alice' })}.${signature}`,
+      `${head}.${body}.${Buffer.alloc(64).toString('base64url')}`,
+      `${opened.access_token}.`, `${opened.access_token} `,
+      await stint.idToken(), await stint.assertion('coder'),
+    ];
+    const form = async (token) => ({
+      client_assertion_type: ASSERTION, client_assertion: await stint.assertion('coder'), token,
+    });
+    for (const token of rows) {
+      const about = await stint.post('introspect', await form(token));
+      assert.deepEqual([about.status, about.body], [200, { active: false }], token);
+      const reply = await ask('coder', {
+        grant_type: EXCHANGE, subject_token: token, subject_token_type: ACCESS_TOKEN,
+      });
+      assert.deepEqual([reply.status, reply.body.error], [400, 'invalid_request'], token);
+    }
+    const about = await stint.post('introspect', await form(opened.access_token));
+    assert.equal(about.body.active, true);
+  });
+});
+
 describe('proofs made by jose', () => {
   for (const alg of ['ES256', 'RS256', 'PS256', 'EdDSA'])
     test(`with a key of ${alg}`, async () => {

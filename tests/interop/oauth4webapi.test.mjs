@@ -87,7 +87,7 @@ describe('discovery', () => {
     for (const endpoint of ['token', 'introspection', 'revocation']) {
       assert.deepEqual(as[`${endpoint}_endpoint_auth_methods_supported`], ['private_key_jwt']);
       const algs = as[`${endpoint}_endpoint_auth_signing_alg_values_supported`];
-      for (const alg of ['ES256', 'RS256', 'EdDSA']) assert.ok(algs.includes(alg), alg);
+      for (const alg of ['ES256', 'RS256', 'EdDSA', 'Ed25519']) assert.ok(algs.includes(alg), alg);
       assert.ok(!algs.includes('none') && !algs.some((alg) => alg.startsWith('HS')));
     }
     assert.ok(as.dpop_signing_alg_values_supported.includes('ES256'));
@@ -443,5 +443,80 @@ describe('a resource server that checks our tokens by itself', () => {
       const { claims, ...no } = await call(access_token, coder.DPoP);
       assert.ok(claims, `${alg}: ${JSON.stringify(no)}`);
     }
+  });
+});
+
+// Ours: the agents' own API takes tokens whose audience is the issuer (RFC 9449 sections 7, 9).
+describe('Stint as the resource server', () => {
+  const ask = (token, url, DPoP) =>
+    oauth.protectedResourceRequest(token, 'GET', new URL(url), undefined, undefined,
+      { DPoP, ...insecure });
+  async function own(who) {
+    const opened = await credentials(who);
+    const { access_token } = await refresh(who, opened.refresh_token, { resource: stint.issuer });
+    return { opened, access_token,
+      url: `${stint.issuer}/v1/tasks/${opened.authorization_details[0].id}` };
+  }
+  async function challenged(promise, status, error, more = {}) {
+    const thrown = await promise.then(
+      (response) => assert.fail(`${response.status}`), (failure) => failure);
+    assert.ok(thrown instanceof oauth.WWWAuthenticateChallengeError, String(thrown));
+    assert.equal(thrown.status, status);
+    const challenge = thrown.cause.find(({ scheme }) => scheme === 'dpop');
+    assert.ok(challenge, JSON.stringify(thrown.cause));
+    assert.equal(challenge.parameters.error, error);
+    assert.ok(challenge.parameters.algs.split(' ').includes('ES256'));
+    assert.ok(thrown.response.headers.get('dpop-nonce'));
+    assert.equal(thrown.response.headers.get('content-type'), 'application/problem+json');
+    for (const [name, value] of Object.entries(more)) assert.equal(challenge.parameters[name], value);
+  }
+  const withNonceOf = async (who, send) => {
+    try {
+      return await send();
+    } catch (error) {
+      if (!oauth.isDPoPNonceError(error)) throw error;
+      return send();
+    }
+  };
+
+  test('asks for its nonce, then answers about the agent\'s own task', async () => {
+    const coder = await instance('coder');
+    const { access_token, url, opened } = await own(coder);
+    const fresh = { ...coder, DPoP: oauth.DPoP(coder.client, coder.pair) };  // knows no nonce yet
+    await challenged(ask(access_token, url, fresh.DPoP), 401, 'use_dpop_nonce');
+    const response = await ask(access_token, url, fresh.DPoP);
+    assert.equal(response.status, 200);
+    assert.equal((await response.json()).id, opened.authorization_details[0].id);
+  });
+
+  test('refuses a token as Bearer, of another key, for another audience, of a dead task', async () => {
+    const coder = await instance('coder'), thief = await instance('coder');
+    const { access_token, url, opened } = await own(coder);
+    await challenged(ask(access_token, url), 401, 'invalid_token');
+    await challenged(withNonceOf(thief, () => ask(access_token, url, thief.DPoP)),
+      401, 'invalid_token');
+    await challenged(withNonceOf(coder, () => ask(opened.access_token, url, coder.DPoP)),
+      401, 'invalid_token');
+    await challenged(ask(opened.refresh_token, url, coder.DPoP), 401, 'invalid_token');
+    assert.equal((await ask(access_token, url, coder.DPoP)).status, 200);
+    await revoke(coder, opened.refresh_token);
+    await challenged(ask(access_token, url, coder.DPoP), 401, 'invalid_token');
+  });
+
+  test('a gateway token is for its upstream alone', async () => {
+    const coder = await instance('coder');
+    const { access_token, opened } = await own(coder);
+    const { access_token: desk } = await credentials(coder,
+      { authorization_details: details(task(), DESK), resource: stint.audience('desk') });
+    const url = `${stint.audience('desk')}/tickets/7`;
+    for (const token of [access_token, opened.access_token])
+      await challenged(withNonceOf(coder, () => ask(token, url, coder.DPoP)), 401, 'invalid_token');
+    await challenged(ask(desk, url), 401, 'invalid_token');
+    // The right one passes Stint, and finds nobody behind it.
+    const response = await withNonceOf(coder, () => ask(desk, url, coder.DPoP));
+    assert.equal(response.status, 503);
+    const problem = await response.json();
+    assert.equal(problem.type, 'urn:stint:problem:unavailable');
+    assert.equal(problem.retryable, true);
   });
 });
