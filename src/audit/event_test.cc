@@ -236,6 +236,24 @@ TEST(Canonical, IsCheckedOrMade) {
   EXPECT_TRUE(Canonical().empty());
 }
 
+// Against the tree's writer, for every character and wherever it stands in a word of eight bytes.
+TEST(Canonical, StringsAreEscapedAsByTheTree) {
+  const auto expect_same = [](const std::string& text) {
+    std::string out;
+    append_json_string(out, text);
+    EXPECT_EQ(out, json::canonical(json::Value(text)));
+  };
+  for (int c = 0; c < 128; ++c)
+    for (std::size_t before = 0; before < 18; ++before)
+      for (const char filler : {'x', '\x1f', '"', '!', ']', '\x7f'}) {
+        std::string text(before, 'x');
+        text += static_cast<char>(c);
+        expect_same(text + std::string(9, filler));
+        expect_same(text);
+      }
+  expect_same("é😀 \\ \"ü\"\n");
+}
+
 // docs/events.md names every kind with exactly its members, and nothing else.
 struct Names {
   std::set<std::string> names;

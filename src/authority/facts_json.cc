@@ -1,5 +1,9 @@
 #include "facts_json.h"
 
+#include <algorithm>
+#include <map>
+#include <string>
+
 #include "stint/codec/json.h"
 
 namespace stint::authority {
@@ -9,46 +13,61 @@ using audit::ObjectWriter;
 
 std::string upstream_text(const policy::UpstreamFacts& u) {
   ObjectWriter w;
-  w.add("name", u.name);
   w.add("kind", u.kind);
-  w.add("sensitivity", u.sensitivity);
   w.add("labels", u.labels);
+  w.add("name", u.name);
+  w.add("sensitivity", u.sensitivity);
   return w.finish_text();
 }
 
 std::string task_text(const policy::TaskFacts& t) {
   ObjectWriter w;
-  w.add("id", t.id);
-  w.add("purpose", t.purpose);
-  w.add("reference", t.reference);
-  w.add("environment", t.environment);
-  w.add("ceiling", t.ceiling);
   w.add("age_seconds", t.age_seconds);
-  w.add("life_seconds", t.life_seconds);
-  w.add("depth", t.depth);
   w.add("attended", t.attended);
   w.add("autonomous", t.autonomous);
-  w.add("inherits_human_read", t.inherits_human_read);
-  if (t.requests_left) w.add("requests_left", *t.requests_left);
   if (t.bytes_left) w.add("bytes_left", *t.bytes_left);
+  w.add("ceiling", t.ceiling);
+  w.add("depth", t.depth);
+  w.add("environment", t.environment);
   w.add("grants", t.grants);
+  w.add("id", t.id);
+  w.add("inherits_human_read", t.inherits_human_read);
+  w.add("life_seconds", t.life_seconds);
+  w.add("purpose", t.purpose);
+  w.add("reference", t.reference);
+  if (t.requests_left) w.add("requests_left", *t.requests_left);
   return w.finish_text();
+}
+
+// A map is sorted by bytes: for ASCII names that is RFC 8785's order, and names of routes are
+// ASCII.
+std::string arguments_text(const std::map<std::string, std::string>& arguments) {
+  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  std::string out = "{";
+  for (const auto& [key, value] : arguments) {
+    if (!std::ranges::all_of(key, is_ascii)) {
+      json::Object tree;
+      for (const auto& [name, text] : arguments) tree[name] = text;
+      return json::canonical(tree);
+    }
+    if (out.size() > 1) out += ',';
+    audit::append_json_string(out, key);
+    out += ':';
+    audit::append_json_string(out, value);
+  }
+  return out + '}';
 }
 
 std::string request_text(const policy::RequestFacts& r) {
   ObjectWriter w;
+  if (!r.arguments.empty()) w.add_raw("arguments", arguments_text(r.arguments));
+  w.add("fresh_proof", r.fresh_proof);
+  w.add("hour", r.hour);
   w.add("ip", r.ip);
   w.add("method", r.method);
+  w.add("minute", r.minute);
   w.add("path", r.path);
   w.add("weekday", r.weekday);
-  w.add("hour", r.hour);
-  w.add("minute", r.minute);
-  w.add("fresh_proof", r.fresh_proof);
-  if (!r.arguments.empty()) {
-    json::Object arguments;
-    for (const auto& [key, value] : r.arguments) arguments[key] = value;
-    w.add_raw("arguments", json::canonical(arguments));
-  }
   return w.finish_text();
 }
 
@@ -85,47 +104,48 @@ class Reader {
 };
 
 policy::Operation operation_of(std::string_view text) {
-  for (const auto op : {policy::Operation::kOpen, policy::Operation::kDelegate,
-                        policy::Operation::kMint})
+  for (const auto op :
+       {policy::Operation::kOpen, policy::Operation::kDelegate, policy::Operation::kMint})
     if (policy::text(op) == text) return op;
   return policy::Operation::kCall;
 }
 
 }  // namespace
 
+// Members in the order in which they are written, so that none has to be moved.
 audit::Canonical facts_to_json(const policy::Facts& f) {
   ObjectWriter agent;
+  agent.add("labels", f.agent.labels);
   agent.add("name", f.agent.name);
   agent.add("owner", f.agent.owner);
   agent.add("status", f.agent.status);
-  agent.add("labels", f.agent.labels);
 
   ObjectWriter w;
-  w.add("operation", policy::text(f.operation));
   w.add("action", f.action);
+  w.add_raw("agent", agent.finish_text());
+  if (f.approval && f.approval->granted) {
+    ObjectWriter a;
+    a.add("age_seconds", f.approval->age_seconds);
+    a.add("by", f.approval->by);
+    a.add("four_eyes", f.approval->four_eyes);
+    a.add("granted", true);
+    w.add_raw("approval", a.finish_text());
+  }
   w.add("class", f.action_class);
   w.add("granted", f.granted);
-  w.add("resource", f.resource);
-  w.add("risk", f.risk.score);
-  w.add_raw("agent", agent.finish_text());
-  w.add_raw("upstream", upstream_text(f.upstream));
-  w.add_raw("task", task_text(f.task));
-  w.add_raw("request", request_text(f.request));
   if (f.human) {
     ObjectWriter h;
-    h.add("id", f.human->id);
     h.add("groups", f.human->groups);
+    h.add("id", f.human->id);
     h.add("present", f.human->present);
     w.add_raw("human", h.finish_text());
   }
-  if (f.approval && f.approval->granted) {
-    ObjectWriter a;
-    a.add("granted", true);
-    a.add("by", f.approval->by);
-    a.add("age_seconds", f.approval->age_seconds);
-    a.add("four_eyes", f.approval->four_eyes);
-    w.add_raw("approval", a.finish_text());
-  }
+  w.add("operation", policy::text(f.operation));
+  w.add_raw("request", request_text(f.request));
+  w.add("resource", f.resource);
+  w.add("risk", f.risk.score);
+  w.add_raw("task", task_text(f.task));
+  w.add_raw("upstream", upstream_text(f.upstream));
   return w.finish();
 }
 
