@@ -5,6 +5,7 @@
 #include <cstring>
 #include <mutex>
 #include <string_view>
+#include <utility>
 
 #include "stint/base/log.h"
 
@@ -171,6 +172,22 @@ Result<Statement*> Connection::prepare(Sql sql) {
     return fail(Errc::kInternal, "not one statement");
   }
   return (statements_[sql.text()] = std::move(made)).get();
+}
+
+Status Connection::before_change() {
+  if (!savepoint_due_) return {};
+  Statement* const begin = STINT_TRY(prepare("SAVEPOINT command"));
+  const int code = sqlite3_step(begin->handle);
+  begin->reset();
+  if (code != SQLITE_DONE) return fail(error(code));
+  savepoint_due_ = false;
+  savepoint_begun_ = true;
+  return {};
+}
+
+bool Connection::end_command() {
+  savepoint_due_ = false;
+  return std::exchange(savepoint_begun_, false);
 }
 
 Error Connection::error(int code) {

@@ -54,6 +54,13 @@ class Connection {
   bool broken() const { return broken_; }
   void clear_broken() { broken_ = false; }
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
+
+  // A command that only appends to the log needs no savepoint: what it appended is a range. So the
+  // savepoint begins with its first other change.
+  void begin_command() { savepoint_due_ = true; }
+  Status before_change();
+  // Whether the command made a savepoint; there is no command from now on.
+  bool end_command();
   sqlite3* db() const { return db_; }
 
  private:
@@ -65,6 +72,7 @@ class Connection {
   std::unordered_map<const char*, std::unique_ptr<Statement>> statements_;
   bool broken_ = false;
   bool preparing_event_ = false, preparing_state_ = false;
+  bool savepoint_due_ = false, savepoint_begun_ = false;
 };
 
 }  // namespace stint::store

@@ -18,9 +18,13 @@ namespace {
 
 constexpr Sql kEvents =
     "SELECT seq, time, kind, task, bytes, leaf FROM event WHERE seq >= $1 ORDER BY seq LIMIT $2";
+constexpr int kBlockBits = 13;  // as in the schema's event_task
 constexpr Sql kTaskEvents =
-    "SELECT seq, time, kind, task, bytes, leaf FROM event WHERE task = $3 AND seq >= $1 "
-    "ORDER BY seq LIMIT $2";
+    "SELECT seq, time, kind, task, bytes, leaf FROM event WHERE seq >> 13 = $4 AND task = $3 "
+    "AND seq >= $1 ORDER BY seq LIMIT $2";
+constexpr Sql kTaskOpened =
+    "SELECT seq FROM event WHERE kind = 'task.opened' AND task = $1 ORDER BY seq LIMIT 1";
+constexpr Sql kSize = "SELECT coalesce(max(seq) + 1, 0) FROM event";
 constexpr std::size_t kMaxEvents = 10'000;
 constexpr std::size_t kMaxEventPage = 16 << 20;  // bytes
 
@@ -290,15 +294,23 @@ Result<std::vector<StoredEvent>> Store::events(Seq from, std::size_t limit) {
 Result<std::vector<StoredEvent>> Store::task_events(TaskId task, Seq from, std::size_t limit) {
   return read([&](Reader& reader) {
     std::vector<StoredEvent> out;
+    limit = std::min(limit, kMaxEvents);
+    // Nothing is said of a task before it was opened; what was never opened is looked for
+    // everywhere.
+    from = std::max(from, reader.one<Seq>(kTaskOpened, task).value_or(0));
+    const Seq size = reader.one<Seq>(kSize).value_or(0);
     std::size_t bytes = 0;
-    reader.scan<EventRow>(
-        kTaskEvents,
-        [&](EventRow&& row) {
-          bytes += row.event.bytes.size();
-          out.push_back(std::move(row.event));
-          return bytes < kMaxEventPage;
-        },
-        from, std::min(limit, kMaxEvents), task);
+    for (Seq block = from >> kBlockBits; block << kBlockBits < size; ++block) {
+      if (reader.error() || out.size() >= limit || bytes >= kMaxEventPage) break;
+      reader.scan<EventRow>(
+          kTaskEvents,
+          [&](EventRow&& row) {
+            bytes += row.event.bytes.size();
+            out.push_back(std::move(row.event));
+            return bytes < kMaxEventPage;
+          },
+          from, limit - out.size(), task, block);
+    }
     return out;
   });
 }

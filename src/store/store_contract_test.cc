@@ -444,6 +444,72 @@ TEST_P(StoreContract, EventsArePagedAndFoundByTask) {
   EXPECT_TRUE(store_->events(10, 5)->empty());
 }
 
+// However far apart they stand, and from the task's opening on.
+TEST_P(StoreContract, EventsOfATaskAreFoundThroughoutALongLog) {
+  testkit::SeededEntropy entropy;
+  const TaskId task = TaskId::random(entropy), other = TaskId::random(entropy);
+  std::vector<Seq> wanted;
+  constexpr Seq kEvents = 30'000;
+  for (Seq from = 0; from < kEvents; from += 1000) {
+    const auto wrote = store_->write_sync([&](Tx& tx) {
+      for (Seq seq = from; seq < from + 1000; ++seq) {
+        const bool opening = seq == 700;
+        const bool ours = opening || (seq > 700 && (seq % 5'003 == 0 || seq % 8'192 < 2));
+        if (ours) wanted.push_back(seq);
+        tx.append({opening ? "task.opened" : "test.happened", ours ? task : other, "x", {}});
+      }
+    });
+    ASSERT_TRUE(wrote.has_value());
+  }
+  const auto seqs = [&](Seq from, std::size_t limit) {
+    std::vector<Seq> out;
+    for (const auto& e : store_->task_events(task, from, limit).value()) {
+      EXPECT_EQ(e.task, task);
+      out.push_back(e.seq);
+    }
+    return out;
+  };
+  EXPECT_EQ(seqs(0, 10'000), wanted);
+  EXPECT_EQ(seqs(0, 3), std::vector<Seq>(wanted.begin(), wanted.begin() + 3));
+  EXPECT_EQ(seqs(wanted[4] + 1, 10'000), std::vector<Seq>(wanted.begin() + 5, wanted.end()));
+  EXPECT_TRUE(seqs(kEvents, 10).empty());
+  EXPECT_TRUE(store_->task_events(TaskId::random(entropy), 0, 10).value().empty());
+}
+
+// Refused after it appended, before and after a change: nothing of it stays, all of the others
+// does.
+TEST_P(StoreContract, WhatARefusedCommandAppendedIsGivenBack) {
+  Hold hold(*store_);
+  std::vector<std::future<Result<Seq>>> done;
+  const auto submit = [&](int changes, bool refused) {
+    auto promise = std::make_shared<std::promise<Result<Seq>>>();
+    done.push_back(promise->get_future());
+    store_->submit(
+        [=](Tx& tx) -> Result<Seq> {
+          if (changes == 1) tx.run(kPut, "a", refused ? "no" : "yes");
+          const Seq first = tx.append(event(refused ? "no" : "yes"));
+          if (changes == 2) tx.run(kPut, "a", refused ? "no" : "yes");
+          tx.append(event(refused ? "no" : "yes"));
+          if (refused) return stint::fail(Errc::kDenied, "refused");
+          return first;
+        },
+        [promise](Result<Seq> r) { promise->set_value(std::move(r)); });
+  };
+  for (int changes = 0; changes < 3; ++changes)
+    for (const bool refused : {true, false, true}) submit(changes, refused);
+  hold.release();
+  std::size_t good = 0;
+  for (auto& f : done) {
+    const auto r = f.get();
+    if (r) {
+      EXPECT_EQ(*r, 2 * good++);
+    }
+  }
+  EXPECT_EQ(good, 3u);
+  EXPECT_EQ(log(), std::vector<std::string>(6, "yes"));
+  EXPECT_EQ(get("a"), "yes");
+}
+
 // Against a map and a list, which are slow and obvious.
 struct Model {
   std::map<std::string, std::string> rows;

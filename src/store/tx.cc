@@ -56,6 +56,12 @@ Statement* Reader::start(Sql sql, std::initializer_list<Param> parameters) {
     fail(Error{Errc::kInternal, "statement inside itself"});
     return nullptr;
   }
+  if (!(*statement)->read_only && !(*statement)->writes_event) {
+    if (const Status begun = connection_.before_change(); !begun) {
+      fail(begun.error());
+      return nullptr;
+    }
+  }
   if (const Status bound = (*statement)->bind(parameters); !bound) {
     (*statement)->reset();
     fail(bound.error());

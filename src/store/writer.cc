@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <initializer_list>
 #include <utility>
 
 #include "stint/base/log.h"
@@ -11,7 +12,7 @@ namespace {
 
 constexpr Sql kBegin = "BEGIN IMMEDIATE";
 constexpr Sql kCommit = "COMMIT";
-constexpr Sql kSavepoint = "SAVEPOINT command";
+constexpr Sql kForgetEvents = "DELETE FROM event WHERE seq >= $1";
 constexpr Sql kRelease = "RELEASE command";
 constexpr Sql kUndo = "ROLLBACK TO command";
 constexpr Sql kLogSize = "SELECT coalesce(max(seq) + 1, 0) FROM event";
@@ -22,8 +23,9 @@ constexpr Sql kProbe =
 // How often an unwritable store tries by itself whether it can write again.
 constexpr std::chrono::milliseconds kProbeEvery{500};
 
-Status step(Connection& connection, Sql sql) {
+Status step(Connection& connection, Sql sql, std::initializer_list<Param> parameters = {}) {
   Statement* statement = STINT_TRY(connection.prepare(sql));
+  STINT_TRY(statement->bind(parameters));
   const int code = sqlite3_step(statement->handle);
   statement->reset();
   if (code != SQLITE_DONE && code != SQLITE_ROW) return fail(connection.error(code));
@@ -148,8 +150,8 @@ void Writer::commit(Batch& batch) {
     error = commit_under_gate(batch, taken);
   }
   if (error) {
-    keep_deferred(batch);   // nobody waits for these, and what they record has happened
-    taken = batch.size();   // none of it is kept, and the rest would meet the same disk
+    keep_deferred(batch);  // nobody waits for these, and what they record has happened
+    taken = batch.size();  // none of it is kept, and the rest would meet the same disk
   }
 
   std::vector<std::shared_ptr<const Store::Observer>> observers;
@@ -208,13 +210,10 @@ std::optional<Error> Writer::commit_under_gate(Batch& batch, std::size_t& taken)
   return end_transaction();
 }
 
-// Runs one command in its savepoint; item.error says why it was undone.
+// Runs one command; item.error says why it was undone.
 void Writer::run(Item& item) {
-  if (const Status s = step(*connection_, kSavepoint); !s) {
-    item.error = s.error();
-    return;
-  }
   const std::size_t before = events_.size();
+  connection_->begin_command();
   {
     Tx tx(*connection_, size() + before, events_);
     try {
@@ -227,19 +226,20 @@ void Writer::run(Item& item) {
       item.error = Error{Errc::kInternal, "command threw"};
     }
   }
+  const bool savepoint = connection_->end_command();
+  Status ended;
   if (item.error) {
+    const bool appended = events_.size() > before;
     events_.erase(events_.begin() + static_cast<std::ptrdiff_t>(before), events_.end());
     if (!connection_->in_transaction()) return;
-    if (const Status s = step(*connection_, kUndo); !s) {
-      // The others' changes cannot be told from this one's any more: lose them all, loudly.
-      (void)step(*connection_, "ROLLBACK");
-      item.error = s.error();
-      return;
-    }
+    if (savepoint) ended = step(*connection_, kUndo);
+    if (ended && appended) ended = step(*connection_, kForgetEvents, {size() + before});
   }
-  if (const Status s = step(*connection_, kRelease); !s) {
+  if (ended && savepoint) ended = step(*connection_, kRelease);
+  if (!ended) {
+    // The others' changes cannot be told from this one's any more: lose them all, loudly.
     (void)step(*connection_, "ROLLBACK");
-    item.error = s.error();
+    item.error = ended.error();
   }
 }
 
