@@ -25,17 +25,51 @@ domain::ActionClass class_of(const authority::Directory::UpstreamEntry& upstream
   return domain::ActionClass::kUnclassified;
 }
 
+// Letters that are not seen, or that turn the direction of those that are: zero-width and bidi
+// controls, line and paragraph separators, C1 controls, byte order marks (UTF-8, by lead bytes).
+std::size_t invisible_at(std::string_view text) {
+  const auto u = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (text.size() >= 2 && u(0) == 0xc2 && u(1) < 0xa0) return 2;
+  if (text.size() >= 2 && u(0) == 0xd8 && u(1) == 0x9c) return 2;
+  if (text.size() < 3) return 0;
+  if (u(0) == 0xe2 && u(1) == 0x80 &&
+      ((u(2) >= 0x8b && u(2) <= 0x8f) || (u(2) >= 0xa8 && u(2) <= 0xae)))
+    return 3;
+  if (u(0) == 0xe2 && u(1) == 0x81 && u(2) >= 0xa0 && u(2) <= 0xaf) return 3;
+  return u(0) == 0xef && u(1) == 0xbb && u(2) == 0xbf ? 3 : 0;
+}
+
+// What a stranger wrote, inside a sentence of ours: no quotation mark that ends it, nothing that
+// changes what the person reads.
+std::string quoted(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    if (const auto n = invisible_at(text); n > 0) {
+      out += '?';
+      text.remove_prefix(n);
+      continue;
+    }
+    const auto u = static_cast<unsigned char>(text.front());
+    if (u < 0x20 || u == 0x7f)
+      out += '?';
+    else
+      out += u == '"' ? '\'' : text.front();
+    text.remove_prefix(1);
+  }
+  return out;
+}
+
 std::string for_whom(const Asker& asker) {
   return fmt::format("Agent {}{}, in the task \"{}\" ({})", asker.agent,
                      asker.human.empty() ? std::string() : ", acting for " + asker.human,
-                     asker.purpose, asker.task.str());
+                     quoted(asker.purpose), asker.task.str());
 }
 
 // A ref as people say it.
 std::string ref_words(std::string_view ref) {
-  if (ref.starts_with("refs/heads/")) return fmt::format("branch {}", ref.substr(11));
-  if (ref.starts_with("refs/tags/")) return fmt::format("tag {}", ref.substr(10));
-  return std::string(ref);
+  if (ref.starts_with("refs/heads/")) return fmt::format("branch {}", quoted(ref.substr(11)));
+  if (ref.starts_with("refs/tags/")) return fmt::format("tag {}", quoted(ref.substr(10)));
+  return "ref " + quoted(ref);
 }
 
 std::string command_words(const http::RefCommand& c) {
@@ -133,7 +167,7 @@ std::vector<NamedCall> name_git(const authority::Directory::UpstreamEntry& upstr
       names += (names.empty() ? "" : " ") + c->ref;
     }
     auto named = make(action, class_of(upstream, action), canonical_commands(some), does);
-    named.arguments.emplace("refs", names.substr(0, 4096));
+    named.arguments.emplace("refs", std::move(names));  // all: what is too long is denied
     out.push_back(std::move(named));
   };
   add("git.push", refs.updates);

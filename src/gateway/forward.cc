@@ -116,6 +116,11 @@ Result<http::RequestHead> Forward::head_for(const authority::Permit& permit) {
     auto masker = Injector::apply(*upstream.inject, **released, head.headers);
     if (!masker) return fail(Errc::kUnavailable, "the upstream's credential cannot be used");
     masker_ = *std::move(masker);
+    // Each of two ranges may hold half of what has to be hidden; a coded answer hides it from us.
+    head.headers.remove("Range");
+    head.headers.remove("If-Range");
+    if (upstream.kind == resource::UpstreamKind::kHttp)
+      head.headers.set("Accept-Encoding", "identity");
   }
   return head;
 }

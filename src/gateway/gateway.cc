@@ -208,11 +208,14 @@ rt::Co<Result<authority::Verdict>> Gateway::Impl::decide(net::Exchange& ex, cons
       .request = {.ip = ex.peer().ip, .fresh_proof = token.fresh()},
       .path = p.address.target.path,
       .directory_version = p.directory->version()};
+  // Anew: the body may have taken its time, and so may a person.
+  STINT_CO_TRY(token.token().check_time(parts.clock.wall()));
   auto verdict = co_await parts.authority.decide(request);
   if (!verdict || !verdict->approval) co_return verdict;
   if (p.wait_until.is_never()) co_return verdict;
   if (!co_await parts.authority.await_answer(verdict->approval->id, p.wait_until, ex.gone()))
     co_return verdict;
+  STINT_CO_TRY(token.token().check_time(parts.clock.wall()));
   co_return co_await parts.authority.decide(std::move(request));
 }
 

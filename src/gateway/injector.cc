@@ -19,6 +19,14 @@ bool fits_header(std::string_view value) {
   });
 }
 
+bool same_folded(std::string_view a, std::string_view b) {
+  const auto fold = [](char c) { return c == '_' ? '-' : c; };
+  return a.size() == b.size() && std::ranges::equal(a, b, [&](char x, char y) {
+           return http::iequal(std::string_view(&x, 1), std::string_view(&y, 1)) ||
+                  fold(x) == fold(y);
+         });
+}
+
 }  // namespace
 
 Result<Masker> Injector::apply(const resource::Injection& how, const authority::Released& released,
@@ -44,6 +52,8 @@ Result<Masker> Injector::apply(const resource::Injection& how, const authority::
       if (at == std::string::npos)
         return fail(Errc::kMalformed, "the header's format has no {secret}");
       value.replace(at, kPlace.size(), secret);
+      // Also what CGI and WSGI servers would read as the same header.
+      headers.remove_if([&](const http::Header& h) { return same_folded(h.name, how.header); });
       headers.set(how.header, std::move(value));
       return masker;
     }

@@ -1,126 +1,13 @@
 // Calls under way: what streams, what cuts them, and that their ends are recorded. Domain rule 5.
-#include <gmock/gmock.h>
-
 #include <thread>
 
-#include "gateway_for_test.h"
-#include "stint/testkit/faulty_vfs.h"
+#include "streams_for_test.h"
 
 namespace stint::gateway {
 namespace {
 
 using namespace testing;
-using ::testing::AnyOf;
 using ::testing::HasSubstr;
-
-constexpr std::string_view kReplies = "/u/desk/tickets/7/replies";
-
-// --- what upstreams do
-
-rt::Co<void> stall(net::Exchange& ex, Upstream& self) {
-  self.note(ex, "", true);
-  std::vector<rt::SharedEvent> events{self.release};
-  if (const auto gone = ex.gone().event()) events.push_back(*gone);
-  const auto which = co_await rt::wait_any(std::move(events), rt::Deadline::never());
-  if (which && *which == 1) self.broken = true;
-  [[maybe_unused]] const auto sent = co_await ex.respond(self.reply);
-}
-
-rt::Co<void> stall_one(net::Exchange& ex, Upstream& self) {
-  if (ex.head().target.ends_with("/slow")) co_return co_await stall(ex, self);
-  co_await Upstream::plain(ex, self);
-}
-
-rt::Co<void> endless(net::Exchange& ex, Upstream& self) {
-  const std::string piece(16 * 1024, 'x');
-  Status going = co_await ex.start({.status = 200, .headers = {}});
-  while (going) going = co_await ex.write(piece);
-  self.broken = true;
-}
-
-rt::Co<void> swallow(net::Exchange& ex, Upstream& self) {
-  std::array<char, 4096> piece;
-  for (;;) {
-    const auto n = co_await ex.read_some(piece);
-    if (!n) {
-      self.broken = true;
-      self.note(ex, "", false);
-      co_return;
-    }
-    if (*n == 0) break;
-    self.got += *n;
-  }
-  self.note(ex, "", true);
-  [[maybe_unused]] const auto sent = co_await ex.respond(self.reply);
-}
-
-rt::Co<void> echo(net::Exchange& ex, Upstream& self) {
-  std::array<char, 4096> piece;
-  Status going = co_await ex.start({.status = 200, .headers = {}});
-  if (going) going = co_await ex.flush();
-  while (going) {
-    const auto n = co_await ex.read_some(piece);
-    if (!n || *n == 0) break;
-    self.got += *n;
-    going = co_await ex.write(std::string_view(piece.data(), *n));
-  }
-  if (going) going = co_await ex.finish();
-  if (!going) self.broken = true;
-}
-
-rt::Co<void> refuse_early(net::Exchange& ex, Upstream& self) {
-  self.note(ex, "", false);
-  ex.close_after();
-  [[maybe_unused]] const auto sent =
-      co_await ex.respond({.status = 413, .headers = {}, .body = "too big for me"});
-}
-
-rt::Co<void> hang_up(net::Exchange& ex, Upstream&) {
-  ex.abort();
-  co_return;
-}
-
-rt::Co<void> leak_slowly(net::Exchange& ex, Upstream&) {
-  const std::string text = "begin " + std::string(testkit::kPlantedSecret) + " end";
-  Status going = co_await ex.start({.status = 200, .headers = {}});
-  for (const char c : text) {
-    if (going) going = co_await ex.write(std::string_view(&c, 1));
-    co_await rt::sleep_for(1ms);
-  }
-  if (going) [[maybe_unused]]
-    const auto sent = co_await ex.finish();
-}
-
-rt::Co<void> head_then_silence(net::Exchange& ex, Upstream& self) {
-  Status going = co_await ex.start({.status = 200, .headers = {{"X-Early", "yes"}}});
-  if (going) going = co_await ex.flush();
-  co_await stall(ex, self);
-}
-
-class Streams : public GatewayTest {
- public:
-  resource::Resources declared() const override {
-    auto r = edge->declared();
-    for (auto& u : r.upstreams) u.limits = upstream_limits();
-    return r;
-  }
-  virtual resource::UpstreamLimits upstream_limits() const { return {}; }
-
-  static std::string chunk(std::string_view bytes) {
-    char size[20];
-    std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
-    return size + std::string(bytes) + "\r\n";
-  }
-  Sock begin(const Ask& ask) { return begin(ask, desk->token->token); }
-  Sock begin(const Ask& ask, std::string_view token) {
-    Sock sock = Sock::tcp(port);
-    sock.send(bytes(ask, token));
-    return sock;
-  }
-  Sock begin_upload() {
-    return begin({.method = "POST", .target = std::string(kReplies), .chunked = true});
-  }
-};
 
 // --- both ways
 
@@ -198,6 +85,19 @@ TEST_F(Streams, TheEndOfTheTaskCutsADownload) {
   }
   EXPECT_EQ(sock.last_errno, ECONNRESET);
   EXPECT_TRUE(eventually([&] { return upstream.broken.load(); }));
+  EXPECT_TRUE(ended("cut"));
+}
+
+TEST_F(Streams, TheEndOfTheTaskCutsWhatItsClientDoesNotRead) {
+  upstream.script = endless;
+  Sock sock = Sock::tcp(port, 4096);
+  sock.send(bytes({}, desk->token->token));
+  std::size_t before = 0;  // until everything between is full
+  ASSERT_TRUE(eventually([&] {
+    const std::size_t now = upstream.got.load();
+    return now > 0 && std::exchange(before, now) == now;
+  }));
+  ASSERT_TRUE(close(desk->task.id).has_value());
   EXPECT_TRUE(ended("cut"));
 }
 
@@ -341,158 +241,6 @@ TEST_F(Streams, StoppingTheServerEndsWhatIsUnderWay) {
   server->stop();
   EXPECT_EQ(both.all(), "");
   EXPECT_TRUE(eventually([&] { return endings().size() == edge->count("credential.released"); }));
-}
-
-// --- an upstream that fails
-
-TEST_F(Streams, AnUpstreamThatIsDown) {
-  upstream.stop();
-  const Answer got = send({});
-  EXPECT_EQ(got.status, 503U);
-  EXPECT_EQ(got.member("type"), "urn:stint:problem:unavailable");
-  EXPECT_EQ(got.reason(), "the upstream could not be reached");
-  EXPECT_EQ(decisions(), 1U);
-  EXPECT_TRUE(ended("upstream-failed"));
-}
-
-TEST_F(Streams, AnUpstreamThatHangsUp) {
-  upstream.script = hang_up;
-  const Answer got = send({.method = "POST", .target = std::string(kReplies), .body = "x"});
-  EXPECT_EQ(got.status, 503U);
-  EXPECT_EQ(got.reason(), "the upstream gave no usable answer");
-  EXPECT_TRUE(ended("upstream-failed"));
-}
-
-class Limited : public Streams {
- public:
-  resource::UpstreamLimits upstream_limits() const override {
-    return {.request_bytes = 10'000,
-            .response_bytes = 10'000,
-            .response_timeout = 1s,
-            .idle_timeout = 1s,
-            .concurrent = 1};
-  }
-};
-
-TEST_F(Limited, ARequestThatSaysItIsTooLarge) {
-  const Answer got =
-      send({.method = "POST", .target = std::string(kReplies), .body = std::string(10'001, 'x')});
-  EXPECT_EQ(got.status, 413U);
-  EXPECT_EQ(got.reason(), "the request is larger than this upstream takes");
-  EXPECT_EQ(decisions(), 0U);
-  EXPECT_EQ(upstream.calls(), 0);
-}
-
-TEST_F(Limited, ARequestThatBecomesTooLarge) {
-  upstream.script = swallow;
-  const Answer got = send({.method = "POST",
-                           .target = std::string(kReplies),
-                           .body = std::string(10'001, 'x'),
-                           .chunked = true});
-  EXPECT_EQ(got.status, 413U);
-  EXPECT_EQ(got.reason(), "the request is larger than this upstream takes");
-  EXPECT_TRUE(eventually([&] { return upstream.broken.load(); }));
-  EXPECT_FALSE(upstream.seen().whole);
-  EXPECT_TRUE(ended("refused"));
-}
-
-TEST_F(Limited, AResponseThatSaysItIsTooLarge) {
-  upstream.reply.body = std::string(10'001, 'x');
-  const Answer got = send({});
-  EXPECT_EQ(got.status, 413U);
-  EXPECT_EQ(got.reason(), "the response is larger than this upstream may send");
-  EXPECT_TRUE(ended("refused"));
-}
-
-TEST_F(Limited, AResponseThatBecomesTooLarge) {
-  upstream.script = endless;
-  const Answer got = send({});
-  EXPECT_EQ(got.status, 200U);
-  EXPECT_FALSE(got.whole);
-  EXPECT_LE(got.body.size(), 10'000U);
-  EXPECT_TRUE(ended("refused"));
-}
-
-TEST_F(Limited, OneCallTooMany) {
-  upstream.script = stall_one;
-  Sock slow = begin({.target = "/u/desk/tickets/slow"});
-  ASSERT_TRUE(eventually([&] { return upstream.calls() == 1; }));
-  const Answer got = send({});
-  EXPECT_EQ(got.status, 429U);
-  EXPECT_EQ(got.reason(), "too many calls to this upstream are under way");
-  EXPECT_EQ(upstream.calls(), 1);
-  upstream.release.set();
-  EXPECT_EQ(read_answer(slow).status, 200U);
-  EXPECT_TRUE(eventually([&] { return send({}).status == 200U; }));
-}
-
-TEST_F(Limited, ASilentUpstream) {
-  upstream.script = stall;
-  const Answer got = send({});
-  EXPECT_EQ(got.status, 504U);
-  EXPECT_EQ(got.reason(), "the upstream did not answer in time");
-  EXPECT_TRUE(eventually([&] { return upstream.broken.load(); }));
-  EXPECT_TRUE(ended("timed-out"));
-}
-
-TEST_F(Limited, AnUpstreamThatFallsSilent) {
-  upstream.script = head_then_silence;
-  const Answer got = send({});
-  EXPECT_EQ(got.status, 200U);
-  EXPECT_FALSE(got.whole);
-  EXPECT_TRUE(ended("timed-out"));
-}
-
-TEST_F(Limited, AnUpstreamThatWaitsForTheClientIsNotSilent) {
-  upstream.script = swallow;
-  Sock sock = begin_upload();
-  for (int i = 0; i < 4; ++i) {  // two seconds, beside a limit of one
-    sock.send(chunk("x"));
-    const auto later = net::testing::real_clock().mono() + 500ms;
-    EXPECT_TRUE(eventually([&] { return net::testing::real_clock().mono() > later; }));
-    catch_up();
-  }
-  sock.send("0\r\n\r\n");
-  EXPECT_EQ(read_answer(sock).status, 200U);
-}
-
-// --- a log that cannot be written
-
-class BadDisk : public Streams {
- public:
-  std::string vfs() const override { return disk.name(); }
-  void TearDown() override {
-    GatewayTest::TearDown();
-    server.reset();
-    gateway.reset();
-    edge.reset();  // before its disk
-  }
-  testkit::FaultyVfs disk{"gateway-test"};
-};
-
-TEST_F(BadDisk, WhatCannotBeRecordedIsNotDone) {
-  using Disk = testkit::FaultyVfs;
-  const Ask write{.method = "POST", .target = std::string(kReplies), .body = "x"};
-  struct Row {
-    Disk::Op op;
-    Disk::Fault fault;
-    std::string_view type;
-  };
-  for (const Row& row : {Row{Disk::Op::kWrite, Disk::Fault::kDiskFull, "storage-full"},
-                         Row{Disk::Op::kWrite, Disk::Fault::kReadOnly, "read-only"},
-                         Row{Disk::Op::kSync, Disk::Fault::kInputOutput, "io"}}) {
-    SCOPED_TRACE(row.type);
-    const auto before = upstream.calls();
-    disk.fail(row.op, row.fault);
-    const Answer got = send(write);
-    EXPECT_EQ(got.status, 503U);
-    EXPECT_EQ(got.member("type"), "urn:stint:problem:" + std::string(row.type));
-    EXPECT_GT(disk.injected(), 0U);
-    EXPECT_EQ(send({}).status, 503U);  // reads too, once it is known
-    EXPECT_EQ(upstream.calls(), before);
-    disk.clear();
-    EXPECT_TRUE(eventually([&] { return send(write).status == 200U; }));
-  }
 }
 
 }  // namespace

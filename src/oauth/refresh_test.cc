@@ -138,6 +138,7 @@ TEST_F(HandleTest, AfterTheEndNothingIsMinted) {
 TEST_F(HandleTest, PastTheDeadlineNothingIsMinted) {
   edge.clock.advance(600s);
   edge.authority->confirm_view();
+  ASSERT_EQ(edge.count("token.minted"), 1U);  // waits for the writer, and so for the view
   Ask a = refreshing(edge.coder, handle);
   a.set("resource", std::string(kGitAudience));
   expect_refused(send(a), 400, "invalid_grant", "the task is past its deadline");

@@ -203,7 +203,8 @@ rt::Co<Failure> Endpoints::Impl::refused_handle(TokenRequest request,
       report("handle-after-end", false, request.posted, kWhere, agent, id);
       co_return Failure{.oauth = "invalid_grant", .error = error};
     case Errc::kTaskPaused:
-      co_return Failure{.oauth = "invalid_grant", .error = error};
+      // Not invalid_grant: a client would throw the handle away, and the task may go on.
+      co_return Failure{.oauth = "temporarily_unavailable", .error = error, .status = 503};
     case Errc::kReplayed:
       co_return Failure{.oauth = "invalid_client", .error = error, .status = 401};
     case Errc::kWrongAudience:

@@ -120,7 +120,7 @@ TEST_F(OpenerTest, AClientIsTheAgentWhoseKeySigned) {
   EXPECT_EQ(client(edge.idler).error().part, Part::kClient);
 }
 
-TEST_F(OpenerTest, TheAgentsEnvironmentIsTheDefault) {
+TEST_F(OpenerTest, TheAgentsEnvironmentIsTheOperators) {
   auto declared = edge.declared();
   for (auto& agent : declared.agents)
     if (agent.name == "coder") agent.environment = "staging";
@@ -142,7 +142,11 @@ TEST_F(OpenerTest, TheAgentsEnvironmentIsTheDefault) {
   EXPECT_EQ(by_default->task.environment, "staging");
   EXPECT_FALSE(by_default->token.has_value());  // none was asked for
   EXPECT_EQ(by_default->task.human, "alice@example.com");
-  EXPECT_EQ(open("production")->task.environment, "production");
+  // What an operator said is not the agent's to change: policies judge by it.
+  const auto other = open("production");
+  ASSERT_FALSE(other.has_value());
+  EXPECT_EQ(other.error().error.reason.text(), "the agent works in another environment");
+  EXPECT_TRUE(open("staging").has_value());
 }
 
 TEST_F(OpenerTest, AFreshHandleIsShownOnceAndNotStored) {
