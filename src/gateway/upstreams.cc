@@ -10,6 +10,8 @@ Upstreams::Upstreams(rt::Runtime& runtime, const Clock& clock, net::ClientLimits
     : clock_(clock), limits_(limits) {
   limits_.read_time = std::chrono::hours(24 * 7);
   for (int i = 0; i < runtime.size(); ++i) loops_.push_back({runtime.executor(i), {}});
+  // Once, here: reading all of the system's anchors takes a while that no event loop has.
+  if (auto roots = net::TlsClient::system_roots()) system_roots_.emplace(*std::move(roots));
 }
 
 net::Client* Upstreams::client(const rt::Executor& loop, const resource::Upstream& upstream) {
@@ -17,11 +19,14 @@ net::Client* Upstreams::client(const rt::Executor& loop, const resource::Upstrea
   if (at == loops_.end()) return nullptr;
   auto& slot = at->clients[{upstream.tls_ca, upstream.limits.connect_timeout.count()}];
   if (!slot) {
-    const auto tls = upstream.tls_ca.empty() ? net::TlsClient::system_roots()
-                                             : net::TlsClient::with_roots_pem(upstream.tls_ca);
+    std::optional<net::TlsClient> tls = system_roots_;
+    if (!upstream.tls_ca.empty()) {
+      auto own = net::TlsClient::with_roots_pem(upstream.tls_ca);
+      tls = own ? std::optional(*std::move(own)) : std::nullopt;
+    }
     if (!tls) {
       log::error("an upstream's trust anchors cannot be read",
-                 {{"upstream", log::label(upstream.name)}, {"reason", tls.error().reason}});
+                 {{"upstream", log::label(upstream.name)}});
       return nullptr;
     }
     net::ClientLimits limits = limits_;

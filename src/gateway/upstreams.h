@@ -45,6 +45,7 @@ class Upstreams {
  private:
   const Clock& clock_;
   net::ClientLimits limits_;
+  std::optional<net::TlsClient> system_roots_;
   using Way = std::pair<std::string, std::int64_t>;  // trust anchors, seconds to connect
   struct Loop {
     rt::Executor executor;

@@ -136,6 +136,7 @@ const auto& leaves() {
       STINT_FACT("task.id", f.task.id),
       STINT_FACT("task.purpose", f.task.purpose),
       STINT_FACT("task.reference", f.task.reference),
+      STINT_FACT("task.has_reference", !f.task.reference.empty()),
       STINT_FACT("task.environment", f.task.environment),
       STINT_FACT("task.ceiling", f.task.ceiling),
       STINT_FACT("task.ceiling_level", sensitivity_level(f.task.ceiling, 0)),

@@ -462,7 +462,7 @@ TEST(Explain, SaysWhichPolicyWhichFactAndWhatToChange) {
   EXPECT_THAT(outside, HasSubstr("a grant for forge:git.ref.delete that covers acme/app.git"));
   f.task.environment = "production";
   const std::string reference = explain(set, f, set.decide(f));
-  EXPECT_THAT(reference, HasSubstr("task.reference is \"\""));
+  EXPECT_THAT(reference, HasSubstr("task.has_reference is false"));
   EXPECT_THAT(reference, HasSubstr("the task is opened with a reference"));
   f = granted_read();
   f.risk.score = 50;

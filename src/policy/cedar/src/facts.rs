@@ -48,6 +48,7 @@ pub const LEAVES: &[Leaf] = &[
     leaf("task.id", Kind::Text),
     leaf("task.purpose", Kind::Text),
     leaf("task.reference", Kind::Text),
+    leaf("task.has_reference", Kind::Bool),
     leaf("task.environment", Kind::Text),
     leaf("task.ceiling", Kind::Text),
     leaf("task.ceiling_level", Kind::Long),
