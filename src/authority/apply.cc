@@ -14,13 +14,20 @@ using audit::ResourceType;
 
 ResourceType to_audit(resource::Kind kind) {
   switch (kind) {
-    case resource::Kind::kIssuer: return ResourceType::kIssuer;
-    case resource::Kind::kGroup: return ResourceType::kGroup;
-    case resource::Kind::kHuman: return ResourceType::kHuman;
-    case resource::Kind::kCredential: return ResourceType::kCredential;
-    case resource::Kind::kUpstream: return ResourceType::kUpstream;
-    case resource::Kind::kAgent: return ResourceType::kAgent;
-    case resource::Kind::kPolicy: return ResourceType::kPolicy;
+    case resource::Kind::kIssuer:
+      return ResourceType::kIssuer;
+    case resource::Kind::kGroup:
+      return ResourceType::kGroup;
+    case resource::Kind::kHuman:
+      return ResourceType::kHuman;
+    case resource::Kind::kCredential:
+      return ResourceType::kCredential;
+    case resource::Kind::kUpstream:
+      return ResourceType::kUpstream;
+    case resource::Kind::kAgent:
+      return ResourceType::kAgent;
+    case resource::Kind::kPolicy:
+      return ResourceType::kPolicy;
   }
   __builtin_trap();
 }
@@ -113,7 +120,8 @@ rt::Co<Result<Authority::Applied>> Authority::apply(resource::Resources desired,
     if (desired.credential(name) == nullptr)
       co_return fail(Errc::kNotFound, "a value was given for a credential that is not declared");
     // The same value again is no new version: apply is idempotent.
-    if (auto blob = STINT_CO_TRY(impl->parts.vault.seal(name, value)); !impl->parts.vault.holds(blob))
+    if (auto blob = STINT_CO_TRY(impl->parts.vault.seal(name, value));
+        !impl->parts.vault.holds(blob))
       sealed.push_back(std::move(blob));
   }
   for (const auto& upstream : desired.upstreams) {
@@ -123,13 +131,12 @@ rt::Co<Result<Authority::Applied>> Authority::apply(resource::Resources desired,
       co_return fail(Errc::kMissing, "an upstream injects a credential that has no value yet");
   }
   const auto before = impl->directory();
-  auto compiled =
-      Directory::compile(desired, before->version() + 1, impl->settings.gateway_url);
+  auto compiled = Directory::compile(desired, before->version() + 1, impl->settings.gateway_url);
   if (!compiled) co_return fail(compiled.error());
 
-  auto applied = co_await impl->commit(
-      [impl, before, sealed, expected_version, actor = std::move(actor), next = *compiled](
-          store::Tx& tx, Changes& changes) -> Result<Applied> {
+  auto applied =
+      co_await impl->commit([impl, before, sealed, expected_version, actor = std::move(actor),
+                             next = *compiled](store::Tx& tx, Changes& changes) -> Result<Applied> {
         const WallTime at = impl->now();
         // Another apply may have come between, also in this batch: it must not be undone unseen.
         if (!Impl::same_directory(tx, *before) ||
@@ -154,7 +161,8 @@ rt::Co<Result<Authority::Applied>> Authority::apply(resource::Resources desired,
               if (entry.kind == resource::Kind::kCredential)
                 impl->parts.vault.retire(tx, entry.name);
               break;
-            case resource::Verb::kUnchanged: break;
+            case resource::Verb::kUnchanged:
+              break;
           }
         }
         for (const auto& s : sealed) {
@@ -169,13 +177,13 @@ rt::Co<Result<Authority::Applied>> Authority::apply(resource::Resources desired,
           return {};
         };
         for (const auto& agent : stopped_agents(is, was))
-          STINT_TRY(end(tx.rows<TaskId>("SELECT id FROM task WHERE agent = $1 AND state <> 'closed'",
-                                        agent),
-                        domain::How::kAgentSuspended));
+          STINT_TRY(end(
+              tx.rows<TaskId>("SELECT id FROM task WHERE agent = $1 AND state <> 'closed'", agent),
+              domain::How::kAgentSuspended));
         for (const auto& human : gone_humans(is, was))
-          STINT_TRY(end(tx.rows<TaskId>("SELECT id FROM task WHERE human = $1 AND state <> 'closed'",
-                                        human),
-                        domain::How::kOffboarded));
+          STINT_TRY(end(
+              tx.rows<TaskId>("SELECT id FROM task WHERE human = $1 AND state <> 'closed'", human),
+              domain::How::kOffboarded));
         if (out.created + out.updated + out.retired + out.sealed == 0) {
           tx.no_event();
           return out;

@@ -73,32 +73,28 @@ rt::Co<Result<domain::Approval>> Authority::answer(ApprovalId id, domain::Answer
                                                    std::string human,
                                                    std::vector<std::string> groups) {
   Impl* impl = impl_.get();
-  co_return co_await impl->commit(
-      [=, human = std::move(human), groups = std::move(groups)](
-          store::Tx& tx, Changes& changes) -> Result<domain::Approval> {
-        const WallTime now = impl->now();
-        domain::Approval a = STINT_TRY(load(tx, id));
-        const domain::Task task = STINT_TRY(Impl::load_task(tx, a.call.task));
-        if (task.state == domain::State::kClosed)
-          return fail(Errc::kTaskClosed, "the task is closed");
-        STINT_TRY(domain::answer(a, given, human, groups,
-                                 impl->answerable(*impl->directory(), task), now));
-        Impl::update_approval(tx, a);
-        append(tx, now,
-               audit::ApprovalAnswered{.approval = id,
-                                       .task = task.id,
-                                       .answer = given,
-                                       .actor = audit::Actor::human(human)});
-        changes.settled.push_back(id);
-        if (given == domain::Answer::kNoAndEnd)
-          STINT_TRY(impl->close_subtree(tx, changes, task.id, domain::How::kRevoked,
-                                        Actor::human(human), now));
-        return a;
-      });
+  co_return co_await impl->commit([=, human = std::move(human), groups = std::move(groups)](
+                                      store::Tx& tx, Changes& changes) -> Result<domain::Approval> {
+    const WallTime now = impl->now();
+    domain::Approval a = STINT_TRY(load(tx, id));
+    const domain::Task task = STINT_TRY(Impl::load_task(tx, a.call.task));
+    if (task.state == domain::State::kClosed) return fail(Errc::kTaskClosed, "the task is closed");
+    STINT_TRY(
+        domain::answer(a, given, human, groups, impl->answerable(*impl->directory(), task), now));
+    Impl::update_approval(tx, a);
+    append(
+        tx, now,
+        audit::ApprovalAnswered{
+            .approval = id, .task = task.id, .answer = given, .actor = audit::Actor::human(human)});
+    changes.settled.push_back(id);
+    if (given == domain::Answer::kNoAndEnd)
+      STINT_TRY(impl->close_subtree(tx, changes, task.id, domain::How::kRevoked,
+                                    Actor::human(human), now));
+    return a;
+  });
 }
 
-rt::Co<bool> Authority::await_answer(ApprovalId id, rt::Deadline deadline,
-                                     rt::CancelToken cancel) {
+rt::Co<bool> Authority::await_answer(ApprovalId id, rt::Deadline deadline, rt::CancelToken cancel) {
   const auto event = impl_->answer_event(id);
   // Registered first: an answer between this look and the wait sets the event.
   const auto now = approval(id);

@@ -16,8 +16,8 @@ namespace {
 Result<resource::Resources> load_resources(store::Reader& reader) {
   resource::Resources r;
   using Row = std::tuple<std::string, std::string>;
-  for (const auto& [kind, body] : reader.rows<Row>(
-           "SELECT kind, body FROM entity WHERE state = 'live' ORDER BY kind, name")) {
+  for (const auto& [kind, body] :
+       reader.rows<Row>("SELECT kind, body FROM entity WHERE state = 'live' ORDER BY kind, name")) {
     const auto parsed = STINT_TRY(resource::parse_kind(kind));
     r.add(STINT_TRY(resource::decode(parsed, body)));
   }
@@ -42,10 +42,14 @@ constexpr std::chrono::seconds kSignalEvery{1};
 
 audit::Actor to_audit(const Actor& actor) {
   switch (actor.kind) {
-    case Actor::Kind::kHuman: return audit::Actor::human(actor.name);
-    case Actor::Kind::kAgent: return audit::Actor::agent(actor.name);
-    case Actor::Kind::kOperator: return audit::Actor::an_operator(actor.name);
-    case Actor::Kind::kSystem: return audit::Actor::server();
+    case Actor::Kind::kHuman:
+      return audit::Actor::human(actor.name);
+    case Actor::Kind::kAgent:
+      return audit::Actor::agent(actor.name);
+    case Actor::Kind::kOperator:
+      return audit::Actor::an_operator(actor.name);
+    case Actor::Kind::kSystem:
+      return audit::Actor::server();
   }
   __builtin_trap();
 }
@@ -53,8 +57,7 @@ audit::Actor to_audit(const Actor& actor) {
 DecisionId make_decision_id(WallTime now, Entropy& entropy) {
   auto bytes = random_bytes<16>(entropy);
   const auto ms = static_cast<std::uint64_t>(unix_millis(now));
-  for (std::size_t i = 0; i < 6; ++i)
-    bytes[i] = static_cast<std::uint8_t>(ms >> (8 * (5 - i)));
+  for (std::size_t i = 0; i < 6; ++i) bytes[i] = static_cast<std::uint8_t>(ms >> (8 * (5 - i)));
   return DecisionId(bytes);
 }
 
@@ -179,13 +182,12 @@ Result<Authority::InclusionProof> Authority::prove(std::uint64_t seq) {
     return fail(Errc::kNotFound, "the log's checkpoint does not reach this event yet");
   const auto event = STINT_TRY(impl_->parts.store.events(seq, 1));
   if (event.empty()) return fail(Errc::kInternal, "the log has a gap");
-  const merkle::TileNodes nodes(
-      head->size, [&](const merkle::TileId& id) -> Result<std::string> {
-        auto data = STINT_TRY(tile(static_cast<std::uint8_t>(id.level), id.index,
-                                   static_cast<std::uint16_t>(id.width)));
-        if (!data) return fail(Errc::kInternal, "a tile is missing");
-        return *std::move(data);
-      });
+  const merkle::TileNodes nodes(head->size, [&](const merkle::TileId& id) -> Result<std::string> {
+    auto data = STINT_TRY(
+        tile(static_cast<std::uint8_t>(id.level), id.index, static_cast<std::uint16_t>(id.width)));
+    if (!data) return fail(Errc::kInternal, "a tile is missing");
+    return *std::move(data);
+  });
   return InclusionProof{.index = seq,
                         .event = event.front().bytes,
                         .path = STINT_TRY(merkle::inclusion_proof(seq, head->size, nodes)),

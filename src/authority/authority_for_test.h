@@ -39,8 +39,8 @@ class Fixture : public testing::Test {
  protected:
   void SetUp() override {
     open();
-    const auto applied = rt::block_on(authority->apply(resources(), secrets(), std::nullopt,
-                                                       Actor::local_operator(0)));
+    const auto applied = rt::block_on(
+        authority->apply(resources(), secrets(), std::nullopt, Actor::local_operator(0)));
     ASSERT_TRUE(applied.has_value()) << applied.error().reason.text();
   }
   void TearDown() override { close_all(); }
@@ -65,17 +65,20 @@ class Fixture : public testing::Test {
 
   static resource::Resources resources() {
     resource::Resources r;
-    r.add(resource::Issuer{.name = "idp", .url = "https://idp.test", .audiences = {"stint"},
+    r.add(resource::Issuer{.name = "idp",
+                           .url = "https://idp.test",
+                           .audiences = {"stint"},
                            .jwks = R"({"keys":[]})"});
     r.add(resource::Group{.name = "approvers"});
     r.add(resource::Human{.name = "alice@example.com", .issuer = "idp", .subject = "a"});
-    r.add(resource::Human{.name = "bob@example.com", .issuer = "idp", .subject = "b",
-                          .groups = {"approvers"}});
+    r.add(resource::Human{
+        .name = "bob@example.com", .issuer = "idp", .subject = "b", .groups = {"approvers"}});
     for (const char* name : {"coder", "helper"})
-      r.add(resource::Agent{.name = name, .owner = "alice@example.com",
-                            .trust = {{.jwks = R"({"keys":[]})"}}});
+      r.add(resource::Agent{
+          .name = name, .owner = "alice@example.com", .trust = {{.jwks = R"({"keys":[]})"}}});
     r.add(resource::Credential{.name = "git-password"});
-    r.add(resource::Upstream{.name = "git", .kind = resource::UpstreamKind::kGit,
+    r.add(resource::Upstream{.name = "git",
+                             .kind = resource::UpstreamKind::kGit,
                              .url = "http://127.0.0.1:1/git",
                              .inject = resource::Injection{.credential = "git-password",
                                                            .as = resource::Injection::As::kBasic,
@@ -115,11 +118,10 @@ class Fixture : public testing::Test {
                           OpenRequest r = request()) {
     r.order.agent = "helper";
     r.order.binding.thumbprint = kOtherJktForTest;
-    return rt::block_on(authority->delegate(
-        {.parent = parent,
-         .parent_token = TokenId::random(entropy),
-         .parent_token_grants = std::move(token_grants),
-         .child = std::move(r)}));
+    return rt::block_on(authority->delegate({.parent = parent,
+                                             .parent_token = TokenId::random(entropy),
+                                             .parent_token_grants = std::move(token_grants),
+                                             .child = std::move(r)}));
   }
 
   CallRequest call(const domain::Task& task, std::string action = "git.fetch",

@@ -143,16 +143,15 @@ TEST_F(Authorities, CloseReachesEveryDescendantInAnyState) {  // rule 4
   const Opened top = opened();
   const auto middle = must(child(top.task.id));
   const auto leaf = must(child(middle.task.id));
-  must(rt::block_on(
-      authority->pause(middle.task.id, Why::kOperator, Actor::local_operator(0))));
+  must(rt::block_on(authority->pause(middle.task.id, Why::kOperator, Actor::local_operator(0))));
   const auto cut = must(authority->view().find(leaf.task.id, clock.mono()))->cancelled();
   const auto closed =
       must(rt::block_on(authority->close(top.task.id, How::kRevoked, Actor::local_operator(0))));
   EXPECT_EQ(closed.count, 3u);
   EXPECT_TRUE(cut.cancelled());
-  for (const auto& [id, how] : {std::pair(top.task.id, How::kRevoked),
-                                std::pair(middle.task.id, How::kParentClosed),
-                                std::pair(leaf.task.id, How::kParentClosed)}) {
+  for (const auto& [id, how] :
+       {std::pair(top.task.id, How::kRevoked), std::pair(middle.task.id, How::kParentClosed),
+        std::pair(leaf.task.id, How::kParentClosed)}) {
     EXPECT_EQ(must(authority->task(id)).how, how);
     EXPECT_EQ(decide(call(leaf.task)).error().reason.text(), "the task is closed");
   }
@@ -167,7 +166,8 @@ TEST_F(Authorities, AClosedTaskMintsDelegatesAndReleasesNothing) {  // rule 5, S
   const auto permitted = must(decide(call(o.task)));
   ASSERT_TRUE(permitted.permit.has_value());
   must(rt::block_on(authority->close(o.task.id, How::kCompleted, Actor::agent("coder"))));
-  EXPECT_EQ(rt::block_on(authority->mint(mint_with(o))).error().reason.text(), "the task is closed");
+  EXPECT_EQ(rt::block_on(authority->mint(mint_with(o))).error().reason.text(),
+            "the task is closed");
   EXPECT_EQ(child(o.task.id).error().reason.text(), "the task is closed");
   EXPECT_EQ(authority->release(*permitted.permit, clock.wall()).error().reason.text(),
             "the task is closed");
@@ -178,7 +178,8 @@ TEST_F(Authorities, PausedLetsNothingHappenButEnding) {  // rule 7
   const Opened o = opened();
   must(rt::block_on(authority->pause(o.task.id, Why::kOperator, Actor::local_operator(0))));
   EXPECT_EQ(decide(call(o.task)).error().reason.text(), "the task is paused");
-  EXPECT_EQ(rt::block_on(authority->mint(mint_with(o))).error().reason.text(), "the task is paused");
+  EXPECT_EQ(rt::block_on(authority->mint(mint_with(o))).error().reason.text(),
+            "the task is paused");
   EXPECT_EQ(rt::block_on(authority->resume(o.task.id, Why::kRisk, Actor::local_operator(0)))
                 .error()
                 .reason.text(),
@@ -230,8 +231,8 @@ TEST_F(Authorities, ManyRetriesOfOneApprovedCallPassOnce) {  // S7, concurrently
 TEST_F(Authorities, ARefusedCallStaysRefused) {
   const Opened o = opened();
   const auto held = must(decide(deletion(o.task)));
-  must(rt::block_on(authority->answer(held.approval->id, domain::Answer::kNo, "bob@example.com",
-                                      {"approvers"})));
+  must(rt::block_on(
+      authority->answer(held.approval->id, domain::Answer::kNo, "bob@example.com", {"approvers"})));
   const auto again = must(decide(deletion(o.task)));
   EXPECT_EQ(again.decision.outcome, policy::Outcome::kDeny);
   EXPECT_EQ(again.decision.reason, "an approver refused this call");
@@ -304,8 +305,8 @@ TEST_F(Authorities, RevokedTokenIsRefusedItsSiblingIsNot) {
 
 TEST_F(Authorities, RevokingTheHandleEndsTheTask) {
   const Opened o = opened();
-  EXPECT_TRUE(must(rt::block_on(authority->revoke(
-      std::string(RevealKeyForTest::reveal(o.handle)), "coder"))));
+  EXPECT_TRUE(must(
+      rt::block_on(authority->revoke(std::string(RevealKeyForTest::reveal(o.handle)), "coder"))));
   EXPECT_EQ(must(authority->task(o.task.id)).how, How::kRevoked);
 }
 
@@ -332,8 +333,8 @@ TEST_F(Authorities, ApplyIsIdempotentAndSeesAConcurrentOne) {
       must(rt::block_on(authority->apply(resources(), {}, version, Actor::local_operator(0))));
   EXPECT_EQ(same.version, version);
   EXPECT_EQ(same.created + same.updated + same.retired, 0u);
-  const auto stale = rt::block_on(
-      authority->apply(resources(), {}, version - 1, Actor::local_operator(0)));
+  const auto stale =
+      rt::block_on(authority->apply(resources(), {}, version - 1, Actor::local_operator(0)));
   ASSERT_FALSE(stale.has_value());
   EXPECT_EQ(stale.error().reason.text(), "the configuration has changed meanwhile");
 }
@@ -432,7 +433,8 @@ TEST_F(Authorities, BytesAreReservedUpTheTreeAndSettled) {  // S7
   const auto first = must(decide(call(below.task)));
   EXPECT_EQ(first.permit->byte_limit(), 1000);
   EXPECT_EQ(decide(call(o.task)).error().reason.text(), "the budget is used up");
-  must(Result<bool>(authority->outcome(*first.permit, {.status = 200, .bytes_out = 400}).has_value()));
+  must(Result<bool>(
+      authority->outcome(*first.permit, {.status = 200, .bytes_out = 400}).has_value()));
   flush();
   EXPECT_EQ(must(authority->task(o.task.id)).spend.bytes_out, 400);
   EXPECT_EQ(must(decide(call(o.task))).permit->byte_limit(), 600);
@@ -486,9 +488,10 @@ TEST_F(Authorities, ABusyTaskWithAnIdleLimitCanBePausedAndMints) {
   }
   EXPECT_TRUE(rt::block_on(authority->mint(mint_with(o))).has_value());
   EXPECT_TRUE(child(o.task.id).has_value());
-  EXPECT_EQ(must(rt::block_on(authority->pause(o.task.id, Why::kOperator, Actor::local_operator(0))))
-                .state,
-            State::kPaused);
+  EXPECT_EQ(
+      must(rt::block_on(authority->pause(o.task.id, Why::kOperator, Actor::local_operator(0))))
+          .state,
+      State::kPaused);
 }
 
 TEST_F(Authorities, AReceiptThatCannotBeDoesNotHoldUpTheOthers) {
@@ -552,8 +555,7 @@ TEST_F(Authorities, TreesAgreeWithTheSlowModel) {
           break;
         case 3: {
           const auto born = child(node.id);
-          RC_ASSERT(born.has_value() ==
-                    (acts(n) && node.depth < settings.limits.max_depth));
+          RC_ASSERT(born.has_value() == (acts(n) && node.depth < settings.limits.max_depth));
           if (born) nodes.push_back({.id = born->task.id, .parent = n, .depth = node.depth + 1});
         }
       }

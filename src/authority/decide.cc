@@ -13,9 +13,12 @@ constexpr std::int64_t kByteReserve = 16 * 1024 * 1024;
 
 audit::Verdict to_audit(policy::Outcome outcome) {
   switch (outcome) {
-    case policy::Outcome::kPermit: return audit::Verdict::kPermit;
-    case policy::Outcome::kDeny: return audit::Verdict::kDeny;
-    case policy::Outcome::kAsk: return audit::Verdict::kAsk;
+    case policy::Outcome::kPermit:
+      return audit::Verdict::kPermit;
+    case policy::Outcome::kDeny:
+      return audit::Verdict::kDeny;
+    case policy::Outcome::kAsk:
+      return audit::Verdict::kAsk;
   }
   __builtin_trap();
 }
@@ -90,14 +93,13 @@ Result<std::vector<store::EventBytes>> Authority::Impl::decision_events(
       !upstream->upstream.inject)
     return out;
   const std::string& name = upstream->upstream.inject->credential;
-  STINT_TRY(encode_into(
-      out, at,
-      audit::CredentialReleased{
-          .decision = id,
-          .task = r.task,
-          .credential = name,
-          .version = static_cast<std::int64_t>(parts.vault.version(name).value_or(0)),
-          .upstream = r.call.upstream}));
+  STINT_TRY(encode_into(out, at,
+                        audit::CredentialReleased{.decision = id,
+                                                  .task = r.task,
+                                                  .credential = name,
+                                                  .version = static_cast<std::int64_t>(
+                                                      parts.vault.version(name).value_or(0)),
+                                                  .upstream = r.call.upstream}));
   return out;
 }
 
@@ -182,8 +184,8 @@ rt::Co<Result<Verdict>> Authority::decide(CallRequest request) {
     });
 
   // Written out before anything is permitted: what cannot be recorded cannot happen.
-  auto events = STINT_CO_TRY(
-      impl->decision_events(request, *dir, facts, decision, id, std::nullopt, now));
+  auto events =
+      STINT_CO_TRY(impl->decision_events(request, *dir, facts, decision, id, std::nullopt, now));
   const bool permit = decision.outcome == policy::Outcome::kPermit;
   const bool budgeted =
       std::ranges::any_of(*chain, [](const auto& live) { return has_budget(*live->task()); });

@@ -56,8 +56,7 @@ policy::Facts Authority::Impl::task_facts(const Directory& dir, const domain::Ta
                   .request = request_facts(request, at),
                   .risk = {.score = task.risk}};
   for (const auto& grant : task.grants)
-    for (const auto& action : grant.actions)
-      f.task.grants.push_back(grant.upstream + ":" + action);
+    for (const auto& action : grant.actions) f.task.grants.push_back(grant.upstream + ":" + action);
   if (task.human) {
     policy::HumanFacts human{.id = *task.human, .present = task.attended};
     if (const auto* h = dir.human(*task.human)) human.groups = h->groups;
@@ -72,10 +71,9 @@ policy::Facts Authority::Impl::call_facts(const Directory& dir, const domain::Ta
   const domain::Call& call = r.call;
   f.action = call.action;
   f.action_class = std::string(domain::text(call.action_class));
-  f.granted =
-      r.token_grants != nullptr &&
-      domain::allows(*r.token_grants, call.upstream, call.action, call.resource) &&
-      domain::allows(task.grants, call.upstream, call.action, call.resource);
+  f.granted = r.token_grants != nullptr &&
+              domain::allows(*r.token_grants, call.upstream, call.action, call.resource) &&
+              domain::allows(task.grants, call.upstream, call.action, call.resource);
   f.resource = call.resource;
   f.task.grants.clear();
   if (f.granted) f.task.grants.push_back(call.upstream + ":" + call.action);

@@ -103,7 +103,8 @@ class Authority::Impl {
                                const Actor& actor, WallTime at);
 
   // --- open.cc, mint.cc ---
-  struct Draft {  // a token that is signed and checked but not recorded: it has not left this process
+  struct Draft {  // a token that is signed and checked but not recorded: it has not left this
+                  // process
     Minted minted;
     audit::TokenMinted event;
   };
@@ -130,10 +131,12 @@ class Authority::Impl {
   using Chain = std::vector<std::shared_ptr<LiveTask>>;
   Result<Chain> live_chain(TaskId task, TokenId token, WallTime at) const;
   // Decision, and for a permit the release of its credential, as they go into the log.
-  Result<std::vector<store::EventBytes>> decision_events(
-      const CallRequest& r, const Directory& dir, const policy::Facts& facts,
-      const policy::Decision& decision, DecisionId id, std::optional<ApprovalId> approval,
-      WallTime at) const;
+  Result<std::vector<store::EventBytes>> decision_events(const CallRequest& r, const Directory& dir,
+                                                         const policy::Facts& facts,
+                                                         const policy::Decision& decision,
+                                                         DecisionId id,
+                                                         std::optional<ApprovalId> approval,
+                                                         WallTime at) const;
   Permit permit_for(const CallRequest& r, std::shared_ptr<const Directory> dir,
                     DecisionId id) const;
   // Inside the transaction: whether the rows agree that the call may be, and what it takes from

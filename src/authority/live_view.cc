@@ -36,8 +36,7 @@ Status LiveTask::live(WallTime now) const {
 Status LiveTask::live(TokenId token, WallTime now) const {
   STINT_TRY(live(now));
   const std::lock_guard lock(mutex_);
-  if (revoked_.contains(token))
-    return fail(Errc::kRevoked, "the token is revoked");
+  if (revoked_.contains(token)) return fail(Errc::kRevoked, "the token is revoked");
   return {};
 }
 

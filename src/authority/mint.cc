@@ -60,8 +60,8 @@ std::vector<std::string> Authority::Impl::actors(const domain::Task& task) const
 }
 
 Result<Authority::Impl::Draft> Authority::Impl::draft_token(
-    const domain::Task& task, const std::string& audience,
-    const std::vector<domain::Grant>& narrow, audit::MintedBy by, WallTime at) {
+    const domain::Task& task, const std::string& audience, const std::vector<domain::Grant>& narrow,
+    audit::MintedBy by, WallTime at) {
   const auto dir = directory();
   std::vector<domain::Grant> granted;
   if (audience != settings.issuer) {
@@ -83,25 +83,28 @@ Result<Authority::Impl::Draft> Authority::Impl::draft_token(
       chosen == settings.token_alg_by_audience.end() ? settings.token_alg : chosen->second;
   const auto key = STINT_TRY(parts.keys.signing_key(alg));
 
-  jose::AccessToken token{
-      .iss = settings.issuer,
-      .sub = subject(task),
-      .aud = {audience},
-      .exp = life.expires,
-      .iat = life.issued,
-      .jti = TokenId::random(parts.entropy),
-      .client_id = task.agent,
-      .act = actors(task),
-      .task = {.id = task.id,
-               .opened = task.opened,
-               .deadline = task.deadline,
-               .reference = task.reference,
-               .parent = task.parent},
-      .acr = task.acr,
-      .auth_time = task.auth_time};
+  jose::AccessToken token{.iss = settings.issuer,
+                          .sub = subject(task),
+                          .aud = {audience},
+                          .exp = life.expires,
+                          .iat = life.issued,
+                          .jti = TokenId::random(parts.entropy),
+                          .client_id = task.agent,
+                          .act = actors(task),
+                          .task = {.id = task.id,
+                                   .opened = task.opened,
+                                   .deadline = task.deadline,
+                                   .reference = task.reference,
+                                   .parent = task.parent},
+                          .acr = task.acr,
+                          .auth_time = task.auth_time};
   switch (task.binding.kind) {
-    case domain::Binding::Kind::kDpop: token.cnf.jkt = task.binding.thumbprint; break;
-    case domain::Binding::Kind::kCertificate: token.cnf.x5t_s256 = task.binding.thumbprint; break;
+    case domain::Binding::Kind::kDpop:
+      token.cnf.jkt = task.binding.thumbprint;
+      break;
+    case domain::Binding::Kind::kCertificate:
+      token.cnf.x5t_s256 = task.binding.thumbprint;
+      break;
   }
   if (!granted.empty())
     token.authorization_details = json::canonical(domain::to_json(std::span(granted)));
@@ -170,8 +173,7 @@ rt::Co<Result<MintResult>> Authority::mint(MintRequest request) {
       co_return fail(Errc::kWrongAudience, "several upstreams are granted: name one as resource");
     audience = impl->settings.gateway_url + "/u/" + first;
   }
-  auto draft =
-      impl->draft_token(*task, audience, request.narrow, audit::MintedBy::kHandle, now);
+  auto draft = impl->draft_token(*task, audience, request.narrow, audit::MintedBy::kHandle, now);
   if (!draft) co_return fail(draft.error());
   auto committed = co_await impl->commit(
       [impl, dir, handle = *handle, draft = *draft, now, spend = std::move(request.spend)](
@@ -189,9 +191,9 @@ rt::Co<Result<MintResult>> Authority::mint(MintRequest request) {
         }
         row.last_used = std::max(row.last_used, now);
         impl->record_token(tx, draft, now);
-        append(tx, now,
-               audit::HandleUsed{
-                   .task = handle.task, .handle = handle.id, .token = draft.minted.id});
+        append(
+            tx, now,
+            audit::HandleUsed{.task = handle.task, .handle = handle.id, .token = draft.minted.id});
         Impl::update_task(tx, row);
         changes.tasks.push_back(std::make_shared<const domain::Task>(row));
         return row;
@@ -219,18 +221,17 @@ rt::Co<Result<bool>> Authority::revoke(std::string token_text, std::string clien
     const auto owner = task(handle->task);
     if (!owner) co_return fail(owner.error());
     if (owner->agent != client_id) co_return false;
-    auto closed = co_await impl->commit(
-        [impl, handle = *handle, client_id, now](store::Tx& tx, Changes& changes) -> Result<bool> {
-          const auto c = STINT_TRY(impl->close_subtree(tx, changes, handle.task,
-                                                       domain::How::kRevoked,
-                                                       Actor::agent(client_id), now));
-          if (c.count > 0)
-            append(tx, now,
-                   audit::HandleRevoked{.task = handle.task,
-                                        .handle = handle.id,
-                                        .actor = audit::Actor::agent(client_id)});
-          return true;
-        });
+    auto closed = co_await impl->commit([impl, handle = *handle, client_id, now](
+                                            store::Tx& tx, Changes& changes) -> Result<bool> {
+      const auto c = STINT_TRY(impl->close_subtree(tx, changes, handle.task, domain::How::kRevoked,
+                                                   Actor::agent(client_id), now));
+      if (c.count > 0)
+        append(
+            tx, now,
+            audit::HandleRevoked{
+                .task = handle.task, .handle = handle.id, .actor = audit::Actor::agent(client_id)});
+      return true;
+    });
     co_return closed;
   }
   const auto token = impl->verifier->verify_any_audience(token_text, now);
@@ -238,20 +239,19 @@ rt::Co<Result<bool>> Authority::revoke(std::string token_text, std::string clien
   const TaskId task_id = token->task();
   const TokenId jti = token->claims().jti;
   const WallTime expires = token->claims().exp;
-  co_return co_await impl->commit(
-      [=](store::Tx& tx, Changes& changes) -> Result<bool> {
-        const auto changed = tx.run(
-            "UPDATE token SET revoked = $2 WHERE jti = $1 AND revoked IS NULL", jti, now);
-        if (changed == 0) {
-          tx.no_event();
-          return true;
-        }
-        append(tx, now,
-               audit::TokenRevoked{
-                   .task = task_id, .token = jti, .actor = audit::Actor::agent(client_id)});
-        changes.revoked.push_back({task_id, jti, expires});
-        return true;
-      });
+  co_return co_await impl->commit([=](store::Tx& tx, Changes& changes) -> Result<bool> {
+    const auto changed =
+        tx.run("UPDATE token SET revoked = $2 WHERE jti = $1 AND revoked IS NULL", jti, now);
+    if (changed == 0) {
+      tx.no_event();
+      return true;
+    }
+    append(tx, now,
+           audit::TokenRevoked{
+               .task = task_id, .token = jti, .actor = audit::Actor::agent(client_id)});
+    changes.revoked.push_back({task_id, jti, expires});
+    return true;
+  });
 }
 
 std::optional<Introspection> Authority::introspect(std::string_view token_text,

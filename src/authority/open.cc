@@ -18,7 +18,8 @@ Status reference_is_free(store::Tx& tx, const domain::Task& task) {
            "SELECT body FROM task WHERE reference = $1 AND state <> 'closed' LIMIT 1000",
            task.reference)) {
     const auto other = STINT_TRY(domain::decode_task(body));
-    if (task.parent && (other.id == *task.parent)) continue;  // a child works on its parent's ticket
+    if (task.parent && (other.id == *task.parent))
+      continue;  // a child works on its parent's ticket
     if (exclusive(task) || exclusive(other))
       return fail(Errc::kConflict, "the reference is bound to another open task");
   }
@@ -28,8 +29,10 @@ Status reference_is_free(store::Tx& tx, const domain::Task& task) {
 Status permitted(const policy::Decision& decision) {
   if (decision.error) return fail(Errc::kDenied, "the policies could not decide");
   switch (decision.outcome) {
-    case policy::Outcome::kPermit: return {};
-    case policy::Outcome::kDeny: return fail(Errc::kDenied, "policy does not permit this task");
+    case policy::Outcome::kPermit:
+      return {};
+    case policy::Outcome::kDeny:
+      return fail(Errc::kDenied, "policy does not permit this task");
     case policy::Outcome::kAsk:
       return fail(Errc::kDenied, "policy asks a person, and opening cannot wait for one");
   }
@@ -42,9 +45,12 @@ Status Authority::Impl::agent_may_work(const Directory& dir, const std::string& 
   const auto* entry = dir.agent(agent);
   if (entry == nullptr) return fail(Errc::kDenied, "the agent is not registered");
   switch (entry->agent.status) {
-    case resource::AgentStatus::kActive: return {};
-    case resource::AgentStatus::kSuspended: return fail(Errc::kDenied, "the agent is suspended");
-    case resource::AgentStatus::kRetired: return fail(Errc::kDenied, "the agent is retired");
+    case resource::AgentStatus::kActive:
+      return {};
+    case resource::AgentStatus::kSuspended:
+      return fail(Errc::kDenied, "the agent is suspended");
+    case resource::AgentStatus::kRetired:
+      return fail(Errc::kDenied, "the agent is retired");
   }
   __builtin_trap();
 }
@@ -57,8 +63,7 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
   STINT_CO_TRY(agent_may_work(*dir, task.agent));
   if (task.human) {
     const auto* human = dir->human(*task.human);
-    if (human == nullptr)
-      co_return fail(Errc::kDenied, "the human is not known here");
+    if (human == nullptr) co_return fail(Errc::kDenied, "the human is not known here");
   }
   for (const auto& grant : task.grants)
     if (dir->upstream(grant.upstream) == nullptr)
@@ -72,9 +77,9 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
 
   std::optional<Draft> draft;
   if (request.audience)
-    draft = STINT_CO_TRY(draft_token(
-        task, *request.audience, {},
-        parent ? audit::MintedBy::kDelegation : audit::MintedBy::kOpening, at));
+    draft = STINT_CO_TRY(
+        draft_token(task, *request.audience, {},
+                    parent ? audit::MintedBy::kDelegation : audit::MintedBy::kOpening, at));
 
   const HandleId handle_id = HandleId::random(parts.entropy);
   std::string handle_text = codec::make_secret_text("handle", parts.entropy);
@@ -98,10 +103,10 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
     insert_task(tx, task);
     append(tx, at, audit::task_opened(task, to_audit(actor)));
     if (parent)
-      append(tx, at,
-             audit::TaskDelegated{.task = *parent, .child = task.id, .agent = task.agent});
+      append(tx, at, audit::TaskDelegated{.task = *parent, .child = task.id, .agent = task.agent});
     tx.run(
-        "INSERT INTO handle (id, hash, task, jkt, state, created) VALUES ($1, $2, $3, $4, 'live', $5)",
+        "INSERT INTO handle (id, hash, task, jkt, state, created) VALUES ($1, $2, $3, $4, 'live', "
+        "$5)",
         handle_id, handle_hash, task.id, task.binding.thumbprint, at);
     append(tx, at,
            audit::HandleIssued{

@@ -9,8 +9,8 @@
 namespace stint::authority {
 
 Result<domain::Task> Authority::task(TaskId id) {
-  auto task = impl_->parts.store.read(
-      [&](store::Reader& reader) { return Impl::load_task(reader, id); });
+  auto task =
+      impl_->parts.store.read([&](store::Reader& reader) { return Impl::load_task(reader, id); });
   if (!task) return task;
   if (const auto live = impl_->view.find(id, impl_->parts.clock.mono())) {
     task->last_used = std::max(task->last_used, (*live)->last_used());
@@ -45,7 +45,8 @@ Result<std::string> Authority::receipt(TaskId id) {
     return reader.one<std::string>("SELECT text FROM receipt WHERE task = $1", id);
   });
   if (!text) return fail(text.error());
-  if (!*text) return fail(Errc::kNotFound, "no receipt yet: it is signed after the task has closed");
+  if (!*text)
+    return fail(Errc::kNotFound, "no receipt yet: it is signed after the task has closed");
   return **std::move(text);
 }
 
@@ -79,9 +80,12 @@ Result<store::Seq> first_at(store::Store& store, WallTime time) {
 
 policy::Outcome outcome_of(audit::Verdict verdict) {
   switch (verdict) {
-    case audit::Verdict::kPermit: return policy::Outcome::kPermit;
-    case audit::Verdict::kDeny: return policy::Outcome::kDeny;
-    case audit::Verdict::kAsk: return policy::Outcome::kAsk;
+    case audit::Verdict::kPermit:
+      return policy::Outcome::kPermit;
+    case audit::Verdict::kDeny:
+      return policy::Outcome::kDeny;
+    case audit::Verdict::kAsk:
+      return policy::Outcome::kAsk;
   }
   __builtin_trap();
 }

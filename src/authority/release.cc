@@ -16,8 +16,8 @@ Result<std::optional<Released>> Authority::release(const Permit& permit, WallTim
   auto opened = STINT_TRY(impl_->parts.vault.release(name));
   if (opened.version != permit.credential_version_)
     return fail(Errc::kUnavailable, "the credential changed meanwhile");
-  return std::optional(Released{
-      .credential = name, .version = opened.version, .value = std::move(opened.secret)});
+  return std::optional(
+      Released{.credential = name, .version = opened.version, .value = std::move(opened.secret)});
 }
 
 Status Authority::outcome(const Permit& permit, const CallOutcome& outcome) {

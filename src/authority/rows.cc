@@ -70,9 +70,9 @@ void Authority::Impl::update_approval(store::Tx& tx, const domain::Approval& a) 
 
 Status Authority::Impl::spend_once(store::Tx& tx, const std::vector<SingleUse>& uses) {
   for (const SingleUse& use : uses) {
-    const auto fresh = tx.run(
-        "INSERT INTO used_jti (scope, hash, exp) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-        use.scope, crypto::sha256(use.key), use.expires);
+    const auto fresh =
+        tx.run("INSERT INTO used_jti (scope, hash, exp) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+               use.scope, crypto::sha256(use.key), use.expires);
     if (tx.error()) return fail(*tx.error());
     if (fresh == 0) return fail(Errc::kReplayed, "the assertion was used before");
   }

@@ -55,7 +55,8 @@ Authority::Swept Authority::sweep() {
   const auto expired = impl->commit_sync([&](store::Tx& tx, Changes& changes) -> Result<int> {
     int count = 0;
     for (const auto& body : tx.rows<std::string>(
-             "SELECT body FROM approval WHERE state = 'pending' AND expires <= $1 LIMIT 500", now)) {
+             "SELECT body FROM approval WHERE state = 'pending' AND expires <= $1 LIMIT 500",
+             now)) {
       domain::Approval a = STINT_TRY(domain::decode_approval(body));
       a.state = domain::ApprovalState::kExpired;
       ++a.version;
@@ -72,9 +73,8 @@ Authority::Swept Authority::sweep() {
     tx.no_event();
     auto n = tx.run("DELETE FROM used_jti WHERE exp < $1", now);
     n += tx.run("DELETE FROM idempotency WHERE exp < $1", now);
-    n += tx.run(
-        "DELETE FROM token WHERE jti IN (SELECT jti FROM token WHERE exp < $1 LIMIT 5000)",
-        now - std::chrono::hours(1));
+    n += tx.run("DELETE FROM token WHERE jti IN (SELECT jti FROM token WHERE exp < $1 LIMIT 5000)",
+                now - std::chrono::hours(1));
     return n;
   });
   if (forgotten) swept.forgotten = static_cast<std::size_t>(*forgotten);

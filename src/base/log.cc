@@ -15,10 +15,14 @@ std::atomic<Level> threshold{Level::kInfo};
 
 std::string_view text(Level level) {
   switch (level) {
-    case Level::kDebug: return "debug";
-    case Level::kInfo: return "info";
-    case Level::kWarning: return "warning";
-    case Level::kError: return "error";
+    case Level::kDebug:
+      return "debug";
+    case Level::kInfo:
+      return "info";
+    case Level::kWarning:
+      return "warning";
+    case Level::kError:
+      return "error";
   }
   __builtin_trap();
 }
@@ -46,8 +50,12 @@ Value label(std::string_view configured_name) {
 struct Writer {
   static void append(std::string& out, const Value& v) {
     switch (v.kind_) {
-      case Value::Kind::kBool: out += v.number_ != 0 ? "true" : "false"; return;
-      case Value::Kind::kNumber: out += std::to_string(v.number_); return;
+      case Value::Kind::kBool:
+        out += v.number_ != 0 ? "true" : "false";
+        return;
+      case Value::Kind::kNumber:
+        out += std::to_string(v.number_);
+        return;
       case Value::Kind::kText:
         out.push_back('"');
         append_escaped(out, v.text_);
@@ -63,8 +71,8 @@ void set_threshold(Level level) { threshold.store(level, std::memory_order_relax
 void write(Level level, Literal message, std::initializer_list<Field> fields) {
   if (level < threshold.load(std::memory_order_relaxed)) return;
   const WallTime now = SystemClock().wall();
-  std::string line = fmt::format(R"({{"time":"{:%Y-%m-%dT%H:%M:%S}Z","level":"{}","message":")", now,
-                                 text(level));
+  std::string line =
+      fmt::format(R"({{"time":"{:%Y-%m-%dT%H:%M:%S}Z","level":"{}","message":")", now, text(level));
   append_escaped(line, message.text());
   line.push_back('"');
   for (const Field& field : fields) {

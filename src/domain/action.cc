@@ -30,9 +30,8 @@ bool lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <=
 
 bool valid(std::string_view name, std::size_t most) {
   return !name.empty() && name.size() <= most && lower_or_digit(name.front()) &&
-         std::ranges::all_of(name, [](char c) {
-           return lower_or_digit(c) || c == '.' || c == '_' || c == '-';
-         });
+         std::ranges::all_of(
+             name, [](char c) { return lower_or_digit(c) || c == '.' || c == '_' || c == '-'; });
 }
 
 }  // namespace

@@ -37,9 +37,7 @@ Result<ApprovalState> parse_approval_state(std::string_view t) {
 }
 Result<Answer> parse_answer(std::string_view t) { return value_of(kAnswers, t, "unknown answer"); }
 
-crypto::Digest digest(const Call& call) {
-  return crypto::sha256(json::canonical(to_json(call)));
-}
+crypto::Digest digest(const Call& call) { return crypto::sha256(json::canonical(to_json(call))); }
 
 Status answer(Approval& approval, Answer given, std::string_view human,
               std::span<const std::string> groups, const std::optional<std::string>& task_human,
@@ -63,11 +61,16 @@ Status answer(Approval& approval, Answer given, std::string_view human,
 
 Status consume(Approval& approval, const Call& call, WallTime now) {
   switch (approval.state) {
-    case ApprovalState::kPending: return fail(Errc::kApprovalRequired, "the approval is pending");
-    case ApprovalState::kRefused: return fail(Errc::kDenied, "the approval was refused");
-    case ApprovalState::kExpired: return fail(Errc::kExpired, "the approval has expired");
-    case ApprovalState::kConsumed: return fail(Errc::kReplayed, "the approval is spent");
-    case ApprovalState::kGranted: break;
+    case ApprovalState::kPending:
+      return fail(Errc::kApprovalRequired, "the approval is pending");
+    case ApprovalState::kRefused:
+      return fail(Errc::kDenied, "the approval was refused");
+    case ApprovalState::kExpired:
+      return fail(Errc::kExpired, "the approval has expired");
+    case ApprovalState::kConsumed:
+      return fail(Errc::kReplayed, "the approval is spent");
+    case ApprovalState::kGranted:
+      break;
   }
   if (approval.answer == Answer::kForTask) {
     const Call& c = approval.call;

@@ -1,11 +1,13 @@
-// Promise S7 and rule 9: an approval is used once, only for its call, and never by the wrong person.
+// Promise S7 and rule 9: an approval is used once, only for its call, and never by the wrong
+// person.
+#include "stint/domain/approval.h"
+
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
 #include <functional>
 
-#include "stint/domain/approval.h"
 #include "tasks_for_test.h"
 
 namespace stint::domain {
@@ -24,10 +26,14 @@ TEST(Approval, PassesOnceAndOnlyOnce) {
 // Every member of the call is part of what was approved.
 TEST(Approval, IsForExactlyItsCall) {
   const std::vector<std::function<void(Call&)>> changes = {
-      [](Call& c) { c.task = TaskId({9}); },     [](Call& c) { c.upstream = "other"; },
-      [](Call& c) { c.action = "git.push"; },    [](Call& c) { c.action_class = ActionClass::kRead; },
-      [](Call& c) { c.resource = "demo/b.git"; }, [](Call& c) { c.method = "GET"; },
-      [](Call& c) { c.target += "?x"; },         [](Call& c) { c.arguments += " "; },
+      [](Call& c) { c.task = TaskId({9}); },
+      [](Call& c) { c.upstream = "other"; },
+      [](Call& c) { c.action = "git.push"; },
+      [](Call& c) { c.action_class = ActionClass::kRead; },
+      [](Call& c) { c.resource = "demo/b.git"; },
+      [](Call& c) { c.method = "GET"; },
+      [](Call& c) { c.target += "?x"; },
+      [](Call& c) { c.arguments += " "; },
   };
   for (std::size_t i = 0; i < changes.size(); ++i) {
     Approval a = approval_for_test();
@@ -91,7 +97,8 @@ TEST(Approval, ForTaskHoldsForTheSameActionOnly) {
   EXPECT_EQ(consume(a, again, kNow).error().reason.text(), "the approval is for another call");
 }
 
-RC_GTEST_PROP(ApprovalRules, SettlesOnceWhateverTheOrder, (const std::vector<std::uint8_t>& script)) {
+RC_GTEST_PROP(ApprovalRules, SettlesOnceWhateverTheOrder,
+              (const std::vector<std::uint8_t>& script)) {
   Approval a = approval_for_test();
   int settled = 0, passed = 0;
   bool yes = false;

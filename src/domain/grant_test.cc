@@ -1,11 +1,11 @@
+#include "stint/domain/grant.h"
+
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
 #include <set>
-
-#include "stint/domain/grant.h"
 
 namespace stint::domain {
 namespace {
@@ -15,10 +15,11 @@ struct CoverRow {
   bool want;
 };
 constexpr CoverRow kCovers[] = {
-    {"a/b.git", "a/b.git", true},  {"a/b.git", "a/b.gitx", false}, {"a/*", "a/b.git", true},
-    {"a/*", "a/b/c", true},        {"a/*", "a", false},            {"a/*", "ab/c", false},
-    {"a/*", "a/", false},          {"a/*", "a/b/*", true},         {"a/b/*", "a/*", false},
-    {"a/b", "a/*", false},
+    {"a/b.git", "a/b.git", true}, {"a/b.git", "a/b.gitx", false},
+    {"a/*", "a/b.git", true},     {"a/*", "a/b/c", true},
+    {"a/*", "a", false},          {"a/*", "ab/c", false},
+    {"a/*", "a/", false},         {"a/*", "a/b/*", true},
+    {"a/b/*", "a/*", false},      {"a/b", "a/*", false},
 };
 TEST(Grant, PatternCoversWhatStandsBelowIt) {
   for (const auto& row : kCovers)
@@ -38,7 +39,8 @@ TEST(Grant, RefusesWhatCouldMeanTwoThings) {
       {"dots", {.upstream = "git", .actions = {"a"}, .resources = {"a/../b"}}, "resource segment"},
       {"slash", {.upstream = "git", .actions = {"a"}, .resources = {"/a"}}, "resource segment"},
       {"tail", {.upstream = "git", .actions = {"a"}, .resources = {"a/"}}, "resource segment"},
-      {"star", {.upstream = "git", .actions = {"a"}, .resources = {"a*"}},
+      {"star",
+       {.upstream = "git", .actions = {"a"}, .resources = {"a*"}},
        "resource wildcard place"},
       {"all", {.upstream = "git", .actions = {"a"}, .resources = {"*"}}, "resource wildcard place"},
       {"space", {.upstream = "git", .actions = {"a"}, .resources = {"a b"}}, "resource characters"},
@@ -53,8 +55,7 @@ TEST(Grant, RefusesWhatCouldMeanTwoThings) {
 
 // Rule 3 against the set of all (upstream, action, resource) triples of a small world.
 const std::vector<std::string> kUpstreams{"u", "v"}, kActions{"a", "b"},
-    kPatterns{"x", "x/y", "x/*", "x/y/*", "z"},
-    kResources{"x", "x/y", "x/y/w", "x/q", "z", "z/k"};
+    kPatterns{"x", "x/y", "x/*", "x/y/*", "z"}, kResources{"x", "x/y", "x/y/w", "x/q", "z", "z/k"};
 
 std::vector<std::string> some_of(const std::vector<std::string>& words, int least) {
   std::vector<std::string> out;

@@ -99,16 +99,22 @@ Result<std::vector<Grant>> grants_from(const json::Array& a) {
 }
 
 Result<Call> call_from(const Object& o) {
-  STINT_TRY(json::only_keys(o, {"task", "upstream", "action", "class", "resource", "method",
-                                "target", "arguments"}));
+  STINT_TRY(json::only_keys(
+      o, {"task", "upstream", "action", "class", "resource", "method", "target", "arguments"}));
   Reader r(o);
   const auto task = r.take_maybe(TaskId::parse(r.str("task")));
   const auto action_class = r.take_maybe(parse_action_class(r.str("class")));
   std::string upstream = r.str("upstream"), action = r.str("action"), resource = r.str("resource"),
               method = r.str("method"), target = r.str("target"), arguments = r.str("arguments");
   STINT_TRY(r.status());
-  return Call{*task,  std::move(upstream), std::move(action), *action_class, std::move(resource),
-              std::move(method), std::move(target), std::move(arguments)};
+  return Call{*task,
+              std::move(upstream),
+              std::move(action),
+              *action_class,
+              std::move(resource),
+              std::move(method),
+              std::move(target),
+              std::move(arguments)};
 }
 
 Status read_state(Reader& r, Task& t) {
@@ -142,9 +148,8 @@ Result<Binding> binding_from(const Object& o) {
 }  // namespace
 
 json::Object to_json(const Grant& grant) {
-  json::Object o{{"type", "stint_grant"},
-                 {"upstream", grant.upstream},
-                 {"actions", array_of(grant.actions)}};
+  json::Object o{
+      {"type", "stint_grant"}, {"upstream", grant.upstream}, {"actions", array_of(grant.actions)}};
   if (!grant.resources.empty()) o["resources"] = array_of(grant.resources);
   if (grant.exclusive) o["exclusive"] = true;
   return o;
@@ -182,14 +187,10 @@ Result<std::vector<Grant>> decode_grants(std::string_view array) {
 }
 
 json::Object to_json(const Call& call) {
-  return {{"task", call.task.str()},
-          {"upstream", call.upstream},
-          {"action", call.action},
-          {"class", text(call.action_class)},
-          {"resource", call.resource},
-          {"method", call.method},
-          {"target", call.target},
-          {"arguments", call.arguments}};
+  return {{"task", call.task.str()},   {"upstream", call.upstream},
+          {"action", call.action},     {"class", text(call.action_class)},
+          {"resource", call.resource}, {"method", call.method},
+          {"target", call.target},     {"arguments", call.arguments}};
 }
 
 std::string encode(const Task& t) {
@@ -229,11 +230,36 @@ std::string encode(const Task& t) {
 
 Result<Task> decode_task(std::string_view body) {
   const Object o = STINT_TRY(json::parse_object(body, kStored));
-  STINT_TRY(json::only_keys(
-      o, {"id", "purpose", "reference", "agent", "cnf", "consent", "acr", "grants", "environment",
-          "ceiling", "opened", "deadline", "idle_limit", "attended", "presence_limit", "budget",
-          "spent_requests", "spent_bytes_out", "risk", "depth", "state", "last_used",
-          "last_present", "version", "human", "auth_time", "parent", "why", "how", "closed"}));
+  STINT_TRY(json::only_keys(o, {"id",
+                                "purpose",
+                                "reference",
+                                "agent",
+                                "cnf",
+                                "consent",
+                                "acr",
+                                "grants",
+                                "environment",
+                                "ceiling",
+                                "opened",
+                                "deadline",
+                                "idle_limit",
+                                "attended",
+                                "presence_limit",
+                                "budget",
+                                "spent_requests",
+                                "spent_bytes_out",
+                                "risk",
+                                "depth",
+                                "state",
+                                "last_used",
+                                "last_present",
+                                "version",
+                                "human",
+                                "auth_time",
+                                "parent",
+                                "why",
+                                "how",
+                                "closed"}));
   Reader r(o);
   const auto id = r.take_maybe(TaskId::parse(r.str("id")));
   const auto consent = r.take_maybe(parse_consent(r.str("consent")));

@@ -125,8 +125,10 @@ Result<Task> delegate(const Task& parent, OpenOrder order, const TaskLimits& lim
   if (parent.attended) order.presence_limit = parent.presence_limit;
 
   Task child = STINT_TRY(open(std::move(order), limits, id, now));
-  if (!within(child.grants, parent.grants)) return fail(Errc::kDenied, "grants exceed the parent's");
-  if (child.ceiling > parent.ceiling) return fail(Errc::kDenied, "sensitivity exceeds the parent's");
+  if (!within(child.grants, parent.grants))
+    return fail(Errc::kDenied, "grants exceed the parent's");
+  if (child.ceiling > parent.ceiling)
+    return fail(Errc::kDenied, "sensitivity exceeds the parent's");
   const Budget rest = left(parent.budget, parent.spend);
   if (exceeds(child.budget.requests, rest.requests) ||
       exceeds(child.budget.bytes_out, rest.bytes_out))
@@ -143,9 +145,12 @@ Status live(const Task& task, WallTime now) {
 
 Status live(const Task& task, const Activity& activity, WallTime now) {
   switch (task.state) {
-    case State::kClosed: return fail(Errc::kTaskClosed, "the task is closed");
-    case State::kPaused: return fail(Errc::kTaskPaused, "the task is paused");
-    case State::kActive: break;
+    case State::kClosed:
+      return fail(Errc::kTaskClosed, "the task is closed");
+    case State::kPaused:
+      return fail(Errc::kTaskPaused, "the task is paused");
+    case State::kActive:
+      break;
   }
   const Due d = due(task, activity, now);
   if (d.close == How::kExpired) return fail(Errc::kExpired, "the task is past its deadline");
@@ -166,9 +171,12 @@ bool close(Task& task, How how, WallTime now) {
 
 Status pause(Task& task, Why why, WallTime now) {
   switch (task.state) {
-    case State::kClosed: return fail(Errc::kTaskClosed, "the task is closed");
-    case State::kPaused: return {};  // the first cause stands until it is gone
-    case State::kActive: break;
+    case State::kClosed:
+      return fail(Errc::kTaskClosed, "the task is closed");
+    case State::kPaused:
+      return {};  // the first cause stands until it is gone
+    case State::kActive:
+      break;
   }
   if (due(task, now).close) return fail(Errc::kExpired, "the task is past its end");
   task.state = State::kPaused;
@@ -207,10 +215,10 @@ Due due(const Task& task, const Activity& activity, WallTime now) {
   if (task.state == State::kClosed) return {};
   if (now >= task.deadline) return {.close = How::kExpired};
   if (task.state == State::kPaused) return {};
-  if (task.idle_limit > seconds(0) && now - std::max(task.last_used, activity.used) >= task.idle_limit)
+  if (task.idle_limit > seconds(0) &&
+      now - std::max(task.last_used, activity.used) >= task.idle_limit)
     return {.close = How::kIdle};
-  if (task.attended &&
-      now - std::max(task.last_present, activity.present) >= task.presence_limit)
+  if (task.attended && now - std::max(task.last_present, activity.present) >= task.presence_limit)
     return {.pause = Why::kSupervision};
   return {};
 }

@@ -1,11 +1,12 @@
 // Domain rules 1-7 over single tasks; trees of tasks are authority's live view.
+#include "stint/domain/task.h"
+
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
 #include <functional>
 
-#include "stint/domain/task.h"
 #include "tasks_for_test.h"
 
 namespace stint::domain {
@@ -32,28 +33,28 @@ TEST_P(OpenRefuses, WithReason) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Rows, OpenRefuses,
-    testing::Values(
-        OpenRow{"no_purpose", [](auto& o) { o.purpose = ""; }, Errc::kMalformed,
-                "purpose is missing"},
-        OpenRow{"purpose_forges_lines", [](auto& o) { o.purpose = "a\nb"; }, Errc::kMalformed,
-                "control character in purpose or reference"},
-        OpenRow{"long_purpose", [](auto& o) { o.purpose = std::string(1025, 'x'); },
-                Errc::kTooLarge, "purpose or reference too long"},
-        OpenRow{"agent_name", [](auto& o) { o.agent = "Coder"; }, Errc::kMalformed, "agent name"},
-        OpenRow{"human_like_agent", [](auto& o) { o.human = "agent:x"; }, Errc::kMalformed,
-                "human name"},
-        OpenRow{"no_key", [](auto& o) { o.binding.thumbprint = ""; }, Errc::kMalformed,
-                "key thumbprint"},
-        OpenRow{"no_grant", [](auto& o) { o.grants.clear(); }, Errc::kMalformed,
-                "a task needs at least one grant"},
-        OpenRow{"past_deadline", [](auto& o) { o.life = 0s; }, Errc::kMalformed,
-                "deadline is not in the future"},
-        OpenRow{"too_long", [](auto& o) { o.life = 25h; }, Errc::kLimit,
-                "deadline is past the longest allowed"},
-        OpenRow{"attended_without_limit", [](auto& o) { o.attended = true; }, Errc::kMalformed,
-                "an attended task needs a presence limit"},
-        OpenRow{"negative_budget", [](auto& o) { o.budget.requests = -1; }, Errc::kMalformed,
-                "negative budget"}),
+    testing::Values(OpenRow{"no_purpose", [](auto& o) { o.purpose = ""; }, Errc::kMalformed,
+                            "purpose is missing"},
+                    OpenRow{"purpose_forges_lines", [](auto& o) { o.purpose = "a\nb"; },
+                            Errc::kMalformed, "control character in purpose or reference"},
+                    OpenRow{"long_purpose", [](auto& o) { o.purpose = std::string(1025, 'x'); },
+                            Errc::kTooLarge, "purpose or reference too long"},
+                    OpenRow{"agent_name", [](auto& o) { o.agent = "Coder"; }, Errc::kMalformed,
+                            "agent name"},
+                    OpenRow{"human_like_agent", [](auto& o) { o.human = "agent:x"; },
+                            Errc::kMalformed, "human name"},
+                    OpenRow{"no_key", [](auto& o) { o.binding.thumbprint = ""; }, Errc::kMalformed,
+                            "key thumbprint"},
+                    OpenRow{"no_grant", [](auto& o) { o.grants.clear(); }, Errc::kMalformed,
+                            "a task needs at least one grant"},
+                    OpenRow{"past_deadline", [](auto& o) { o.life = 0s; }, Errc::kMalformed,
+                            "deadline is not in the future"},
+                    OpenRow{"too_long", [](auto& o) { o.life = 25h; }, Errc::kLimit,
+                            "deadline is past the longest allowed"},
+                    OpenRow{"attended_without_limit", [](auto& o) { o.attended = true; },
+                            Errc::kMalformed, "an attended task needs a presence limit"},
+                    OpenRow{"negative_budget", [](auto& o) { o.budget.requests = -1; },
+                            Errc::kMalformed, "negative budget"}),
     [](const auto& p) { return p.param.name; });
 
 // Rule 1: iat >= opened and exp <= min(deadline, iat + ttl), at any moment and for any limits.

@@ -13,13 +13,12 @@ inline OpenOrder order_for_test() {
   return {.purpose = "fix the typo in README",
           .agent = "coder",
           .binding = {Binding::Kind::kDpop, kThumbprint},
-          .grants = {{.upstream = "git", .actions = {"git.fetch", "git.push"},
+          .grants = {{.upstream = "git",
+                      .actions = {"git.fetch", "git.push"},
                       .resources = {"demo/readme.git"}}}};
 }
 
-inline Task task_for_test() {
-  return *open(order_for_test(), TaskLimits(), TaskId({1}), kNow);
-}
+inline Task task_for_test() { return *open(order_for_test(), TaskLimits(), TaskId({1}), kNow); }
 
 inline Approval approval_for_test() {
   Approval a{.id = ApprovalId({3}),

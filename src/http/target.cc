@@ -60,9 +60,9 @@ Result<std::string> decode_segment(std::string_view raw) {
   }
   if (!codec::is_utf8(out)) return fail(Errc::kWrongTarget, "target not utf-8");
   if (is_dot_segment(out)) return fail(Errc::kWrongTarget, "target dot segment");
-  // Some servers cut a segment at ';' and run "/export" for "/export;x", which was judged as another.
-  if (out.find(';') != std::string::npos)
-    return fail(Errc::kWrongTarget, "target path parameters");
+  // Some servers cut a segment at ';' and run "/export" for "/export;x", which was judged as
+  // another.
+  if (out.find(';') != std::string::npos) return fail(Errc::kWrongTarget, "target path parameters");
   return out;
 }
 

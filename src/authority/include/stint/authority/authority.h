@@ -20,9 +20,15 @@
 #include "stint/store/event.h"
 #include "stint/store/log_publisher.h"
 
-namespace stint::store { class Store; }
-namespace stint::keys { class KeyRing; }
-namespace stint::vault { class Vault; }
+namespace stint::store {
+class Store;
+}
+namespace stint::keys {
+class KeyRing;
+}
+namespace stint::vault {
+class Vault;
+}
 
 namespace stint::authority {
 
@@ -38,8 +44,8 @@ struct Settings {
   std::map<std::string, crypto::Alg> token_alg_by_audience;
 };
 
-// The commands: the only writer of tasks, tokens, handles, approvals, resources and the log. Each is
-// one transaction with its events, and has changed the live view before it is acknowledged.
+// The commands: the only writer of tasks, tokens, handles, approvals, resources and the log. Each
+// is one transaction with its events, and has changed the live view before it is acknowledged.
 //
 // What strangers' bytes go through (oauth, gateway, api) reaches keys, vault and store only here.
 //
@@ -72,10 +78,10 @@ class Authority {
     std::uint64_t version = 0;
     std::size_t created = 0, updated = 0, retired = 0, sealed = 0;
   };
-  // Makes the configuration `desired`, in one transaction; seals `values`. Suspending or retiring an
-  // agent closes its tasks (agent-suspended), removing a human theirs (offboarded).
-  // Errors: kPreconditionFailed when `expected_version` is not the present one, kMissing for a
-  // credential that an upstream injects and that has no value yet.
+  // Makes the configuration `desired`, in one transaction; seals `values`. Suspending or retiring
+  // an agent closes its tasks (agent-suspended), removing a human theirs (offboarded). Errors:
+  // kPreconditionFailed when `expected_version` is not the present one, kMissing for a credential
+  // that an upstream injects and that has no value yet.
   rt::Co<Result<Applied>> apply(resource::Resources desired, std::map<std::string, Secret> values,
                                 std::optional<std::uint64_t> expected_version, Actor actor);
   bool has_value(std::string_view credential) const;
@@ -102,7 +108,8 @@ class Authority {
 
   // --- calls ---
   // Decides, and records the decision: before the call for everything but reads, within 50 ms for
-  // reads (Settings::strict_audit). An ask finds or makes its approval; a granted one is spent here.
+  // reads (Settings::strict_audit). An ask finds or makes its approval; a granted one is spent
+  // here.
   rt::Co<Result<Verdict>> decide(CallRequest request);
   // Waits until the approval is settled, the deadline passes or `cancel` fires. True: settled.
   rt::Co<bool> await_answer(ApprovalId id, rt::Deadline deadline, rt::CancelToken cancel);
@@ -143,10 +150,11 @@ class Authority {
   Result<domain::Task> task(TaskId id);
   Result<std::string> receipt(TaskId id);  // kNotFound: not signed yet
   Result<std::vector<store::StoredEvent>> events(store::Seq from, std::size_t limit);
-  Result<std::vector<store::StoredEvent>> task_events(TaskId id, store::Seq from, std::size_t limit);
+  Result<std::vector<store::StoredEvent>> task_events(TaskId id, store::Seq from,
+                                                      std::size_t limit);
   struct Explained {
-    std::string words;  // for `stint why`
-    std::string record; // the event's canonical bytes
+    std::string words;   // for `stint why`
+    std::string record;  // the event's canonical bytes
     std::uint64_t seq = 0;
   };
   Result<Explained> why(DecisionId id);
@@ -168,9 +176,9 @@ class Authority {
   Result<std::optional<std::string>> entries(std::uint64_t index, std::uint16_t width);
   struct InclusionProof {
     std::uint64_t index = 0;
-    std::string event;                // canonical bytes
+    std::string event;  // canonical bytes
     std::vector<crypto::Digest> path;
-    std::string checkpoint;           // the signed note that it leads to
+    std::string checkpoint;  // the signed note that it leads to
   };
   Result<InclusionProof> prove(std::uint64_t seq);
 
@@ -178,10 +186,10 @@ class Authority {
   struct Swept {
     std::size_t closed = 0, paused = 0, approvals_expired = 0, forgotten = 0;
   };
-  Swept sweep();                       // what time has ended
-  Result<bool> publish_log();          // a new checkpoint, if there is anything new
-  Result<std::size_t> sign_receipts(); // of closed tasks that the checkpoint covers
-  void confirm_view();                 // asks the writer whether it lives
+  Swept sweep();                        // what time has ended
+  Result<bool> publish_log();           // a new checkpoint, if there is anything new
+  Result<std::size_t> sign_receipts();  // of closed tasks that the checkpoint covers
+  void confirm_view();                  // asks the writer whether it lives
 
   struct Health {
     bool writable = true;

@@ -60,8 +60,8 @@ struct RequestContext {
 };
 
 struct OpenRequest {
-  domain::OpenOrder order;            // human, agent and binding as verified
-  std::vector<std::string> groups;    // what the ID token says, added to the human's own
+  domain::OpenOrder order;              // human, agent and binding as verified
+  std::vector<std::string> groups;      // what the ID token says, added to the human's own
   std::optional<std::string> audience;  // mint the first token for it
   std::vector<SingleUse> spend;
   RequestContext request;
@@ -93,9 +93,9 @@ struct Opened {
 };
 
 struct MintRequest {
-  std::string handle_text;            // as presented; hashed at once
-  domain::Binding presented;          // of the proof or certificate that came with it
-  std::string client_id;              // authenticated; must be the task's agent
+  std::string handle_text;    // as presented; hashed at once
+  domain::Binding presented;  // of the proof or certificate that came with it
+  std::string client_id;      // authenticated; must be the task's agent
   std::optional<std::string> audience;
   std::vector<domain::Grant> narrow;  // empty: all that the task has for the audience
   std::vector<SingleUse> spend;
@@ -125,7 +125,7 @@ struct CallRequest {
   std::string words;                             // for the approver
   bool approvable = true;  // `call` says all that the call does; else an ask is a deny
   RequestContext request;
-  std::string path;                              // upstream path, for policies
+  std::string path;  // upstream path, for policies
   // Of the directory by which the call was named: it is decided and released by the same one.
   std::uint64_t directory_version = 0;
 };
@@ -154,8 +154,8 @@ class Permit {
 struct Verdict {
   DecisionId id;
   policy::Decision decision;
-  std::optional<Permit> permit;                // exactly when the outcome is kPermit
-  std::optional<domain::Approval> approval;    // exactly when the outcome is kAsk
+  std::optional<Permit> permit;              // exactly when the outcome is kPermit
+  std::optional<domain::Approval> approval;  // exactly when the outcome is kAsk
 };
 
 // What became of a permitted call.
@@ -179,15 +179,15 @@ struct Signal {
   bool hard = true;
   std::optional<TaskId> task;
   std::optional<TokenId> token;
-  std::string agent;      // registered name, when known
+  std::string agent;  // registered name, when known
   std::string ip;
   std::string_view where;  // literal: "gateway", "token-endpoint", "api"
 };
 
 struct Introspection {
   domain::Task task;
-  std::optional<TokenId> token;     // an access token
-  std::optional<HandleId> handle;   // or a handle
+  std::optional<TokenId> token;    // an access token
+  std::optional<HandleId> handle;  // or a handle
   std::string client_id, subject, audience;
   std::vector<std::string> act;
   std::vector<domain::Grant> grants;

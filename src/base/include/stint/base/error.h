@@ -26,7 +26,7 @@ enum class Errc : std::uint16_t {
   kWrongIssuer = 14,
   kWrongKey = 15,
   kWrongType = 16,
-  kLimit = 17,          // a quota or bound of ours is reached; later may work
+  kLimit = 17,  // a quota or bound of ours is reached; later may work
   kTaskClosed = 18,
   kTaskPaused = 19,
   kTimeout = 20,
@@ -34,11 +34,11 @@ enum class Errc : std::uint16_t {
   kIo = 22,
   kStorageFull = 23,
   kReadOnly = 24,
-  kInternal = 25,       // a bug of ours; deny and say so
+  kInternal = 25,  // a bug of ours; deny and say so
   kUnauthenticated = 26,
   kNonceRequired = 27,
-  kMissing = 28,        // something required is absent
-  kUnknownKey = 29,     // a name that the schema does not have
+  kMissing = 28,     // something required is absent
+  kUnknownKey = 29,  // a name that the schema does not have
   kWrongMethod = 30,
   kWrongTarget = 31,
   kRevoked = 32,
@@ -84,19 +84,19 @@ inline std::unexpected<Error> fail(const Error& error) { return std::unexpected(
 }  // namespace stint
 
 // Yields the value of a Result, or returns its error from the enclosing function.
-#define STINT_TRY(expression)                                     \
-  ({                                                              \
-    auto stint_try_result = (expression);                         \
-    if (!stint_try_result) [[unlikely]]                           \
+#define STINT_TRY(expression)                                      \
+  ({                                                               \
+    auto stint_try_result = (expression);                          \
+    if (!stint_try_result) [[unlikely]]                            \
       return std::unexpected(std::move(stint_try_result).error()); \
-    *std::move(stint_try_result);                                 \
+    *std::move(stint_try_result);                                  \
   })
 
 // The same inside a coroutine.
-#define STINT_CO_TRY(expression)                                     \
-  ({                                                                 \
-    auto stint_try_result = (expression);                            \
-    if (!stint_try_result) [[unlikely]]                              \
+#define STINT_CO_TRY(expression)                                      \
+  ({                                                                  \
+    auto stint_try_result = (expression);                             \
+    if (!stint_try_result) [[unlikely]]                               \
       co_return std::unexpected(std::move(stint_try_result).error()); \
-    *std::move(stint_try_result);                                    \
+    *std::move(stint_try_result);                                     \
   })

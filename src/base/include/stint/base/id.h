@@ -40,17 +40,27 @@ class Id {
   std::array<std::uint8_t, 16> bytes_;
 };
 
-struct TaskTag { static constexpr std::string_view kPrefix = "task_"; };
-struct TokenTag { static constexpr std::string_view kPrefix = "tok_"; };
-struct DecisionTag { static constexpr std::string_view kPrefix = "dec_"; };
-struct ApprovalTag { static constexpr std::string_view kPrefix = "apr_"; };
-struct HandleTag { static constexpr std::string_view kPrefix = "hdl_"; };
+struct TaskTag {
+  static constexpr std::string_view kPrefix = "task_";
+};
+struct TokenTag {
+  static constexpr std::string_view kPrefix = "tok_";
+};
+struct DecisionTag {
+  static constexpr std::string_view kPrefix = "dec_";
+};
+struct ApprovalTag {
+  static constexpr std::string_view kPrefix = "apr_";
+};
+struct HandleTag {
+  static constexpr std::string_view kPrefix = "hdl_";
+};
 
 using TaskId = Id<TaskTag>;
 using TokenId = Id<TokenTag>;        // `jti` of an access token
 using DecisionId = Id<DecisionTag>;  // also names the intent and outcome events of a request
 using ApprovalId = Id<ApprovalTag>;
-using HandleId = Id<HandleTag>;      // public name of a handle; the handle itself is a Secret
+using HandleId = Id<HandleTag>;  // public name of a handle; the handle itself is a Secret
 
 }  // namespace stint
 

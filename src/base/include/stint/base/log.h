@@ -45,7 +45,8 @@ class Value {
   friend Value label(std::string_view configured_name);
   friend struct Writer;
   enum class Kind : std::uint8_t { kBool, kNumber, kText };
-  explicit Value(std::string&& owned) : kind_(Kind::kText), owned_(std::move(owned)), text_(owned_) {}
+  explicit Value(std::string&& owned)
+      : kind_(Kind::kText), owned_(std::move(owned)), text_(owned_) {}
   Value(const Value&) = delete;
 
   Kind kind_;
@@ -68,7 +69,9 @@ void write(Level level, Literal message, std::initializer_list<Field> fields = {
 
 inline void debug(Literal m, std::initializer_list<Field> f = {}) { write(Level::kDebug, m, f); }
 inline void info(Literal m, std::initializer_list<Field> f = {}) { write(Level::kInfo, m, f); }
-inline void warning(Literal m, std::initializer_list<Field> f = {}) { write(Level::kWarning, m, f); }
+inline void warning(Literal m, std::initializer_list<Field> f = {}) {
+  write(Level::kWarning, m, f);
+}
 inline void error(Literal m, std::initializer_list<Field> f = {}) { write(Level::kError, m, f); }
 
 }  // namespace stint::log

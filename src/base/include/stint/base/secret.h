@@ -6,10 +6,18 @@
 
 namespace stint {
 
-namespace crypto { class Sealer; }
-namespace gateway { class Injector; }
-namespace provider { class AdminLogin; }
-namespace oauth { class TokenReply; }
+namespace crypto {
+class Sealer;
+}
+namespace gateway {
+class Injector;
+}
+namespace provider {
+class AdminLogin;
+}
+namespace oauth {
+class TokenReply;
+}
 struct RevealKeyForTest;
 
 // Permission to read a Secret: `git grep RevealKey` finds every place that sees plaintext.

@@ -10,7 +10,15 @@ namespace stint::domain {
 // What kind of thing an action does to an upstream (2-domain). An action that no file classified is
 // kUnclassified: the shipped policies ask for it.
 enum class ActionClass : std::uint8_t {
-  kRead, kWrite, kExecute, kExport, kDelete, kShare, kPrivilege, kCredential, kUnclassified,
+  kRead,
+  kWrite,
+  kExecute,
+  kExport,
+  kDelete,
+  kShare,
+  kPrivilege,
+  kCredential,
+  kUnclassified,
 };
 
 std::string_view text(ActionClass c);
@@ -23,11 +31,13 @@ constexpr bool high_risk(ActionClass c) {
     case ActionClass::kDelete:
     case ActionClass::kShare:
     case ActionClass::kPrivilege:
-    case ActionClass::kCredential: return true;
+    case ActionClass::kCredential:
+      return true;
     case ActionClass::kRead:
     case ActionClass::kWrite:
     case ActionClass::kExecute:
-    case ActionClass::kUnclassified: return false;
+    case ActionClass::kUnclassified:
+      return false;
   }
   __builtin_trap();
 }

@@ -21,7 +21,7 @@ struct Call {
   std::string upstream;
   std::string action;
   ActionClass action_class = ActionClass::kUnclassified;
-  std::string resource;   // repository, path; what the grant was matched with
+  std::string resource;  // repository, path; what the grant was matched with
   std::string method;
   std::string target;     // path and query as sent upstream
   std::string arguments;  // canonical JSON of what matters (git commands, tool arguments), or
@@ -63,8 +63,8 @@ Status answer(Approval& approval, Answer given, std::string_view human,
               WallTime now);
 
 // Spends a granted approval on exactly its call: single use, unless the answer holds for the task
-// (same task, upstream and action). Errors: kApprovalRequired (pending), kDenied (refused, or another
-// call), kExpired, kReplayed (already spent).
+// (same task, upstream and action). Errors: kApprovalRequired (pending), kDenied (refused, or
+// another call), kExpired, kReplayed (already spent).
 Status consume(Approval& approval, const Call& call, WallTime now);
 
 }  // namespace stint::domain

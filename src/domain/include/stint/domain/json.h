@@ -9,8 +9,8 @@
 #include "stint/domain/approval.h"
 #include "stint/domain/task.h"
 
-// The stored and wire forms. Reading is strict: an unknown, missing or ill-typed member is an error,
-// since what we wrote ourselves can only differ when something is wrong.
+// The stored and wire forms. Reading is strict: an unknown, missing or ill-typed member is an
+// error, since what we wrote ourselves can only differ when something is wrong.
 namespace stint::domain {
 
 boost::json::object to_json(const Grant& grant);  // {"type":"stint_grant",…}, RFC 9396

@@ -18,7 +18,15 @@ namespace stint::domain {
 enum class State : std::uint8_t { kActive, kPaused, kClosed };
 enum class Why : std::uint8_t { kSupervision, kRisk, kApproval, kBudget, kOperator };
 enum class How : std::uint8_t {
-  kCompleted, kExpired, kIdle, kRevoked, kBudget, kRisk, kLeaked, kOffboarded, kAgentSuspended,
+  kCompleted,
+  kExpired,
+  kIdle,
+  kRevoked,
+  kBudget,
+  kRisk,
+  kLeaked,
+  kOffboarded,
+  kAgentSuspended,
   kParentClosed,
 };
 // How the human's part was proven when the task was opened.
@@ -28,7 +36,7 @@ std::string_view text(State s);
 std::string_view text(Why w);
 std::string_view text(How h);
 std::string_view text(Consent c);
-Result<State> parse_state(std::string_view text);      // all: kMalformed
+Result<State> parse_state(std::string_view text);  // all: kMalformed
 Result<Why> parse_why(std::string_view text);
 Result<How> parse_how(std::string_view text);
 Result<Consent> parse_consent(std::string_view text);
@@ -62,12 +70,12 @@ struct Task {
   Binding binding;
   std::optional<std::string> human;  // none: autonomous, the agent's owner answers for it
   Consent consent = Consent::kExchange;
-  std::string acr;                     // how the human was authenticated, when they were
+  std::string acr;  // how the human was authenticated, when they were
   std::optional<WallTime> auth_time;
   std::vector<Grant> grants;
-  std::string environment;             // "production", "development", …; may be empty
+  std::string environment;  // "production", "development", …; may be empty
   Sensitivity ceiling = Sensitivity::kRestricted;
-  WallTime opened, deadline;  // opened: whole seconds, so that no token's iat precedes it
+  WallTime opened, deadline;           // opened: whole seconds, so that no token's iat precedes it
   std::chrono::seconds idle_limit{0};  // 0: none
   bool attended = false;               // pauses when the human's presence is gone (rule 8)
   std::chrono::seconds presence_limit{0};
@@ -77,11 +85,11 @@ struct Task {
   std::optional<TaskId> parent;
   int depth = 0;  // 0: no parent
   State state = State::kActive;
-  std::optional<Why> why;        // set exactly while paused
-  std::optional<How> how;        // set exactly when closed
+  std::optional<Why> why;  // set exactly while paused
+  std::optional<How> how;  // set exactly when closed
   std::optional<WallTime> closed;
-  WallTime last_used;            // start of the idle limit
-  WallTime last_present;         // start of the presence limit
+  WallTime last_used;     // start of the idle limit
+  WallTime last_present;  // start of the presence limit
   std::uint64_t version = 1;
   bool operator==(const Task&) const = default;
 };

@@ -110,15 +110,15 @@ class Opener {
   // Errors: kMissing (part kRequest), kUnsupported "client_assertion_type is not known here",
   // kUnauthenticated "client authentication failed" (no such agent, no such key, bad signature: not
   // told apart), the other errors of jose::verify_client_assertion, kWrongIssuer "client_id is not
-  // the assertion's", kDenied "the agent is suspended", "the agent is retired", kReplayed "the client
-  // assertion was used before", kLimit (part kServer).
+  // the assertion's", kDenied "the agent is suspended", "the agent is retired", kReplayed "the
+  // client assertion was used before", kLimit (part kServer).
   Outcome<Client> authenticate(std::string_view assertion_type, std::string_view assertion,
                                std::string_view client_id, WallTime now);
 
-  // An ID token of a declared issuer, no older than its max_age, for a declared human. The API takes
-  // people in by this too. Part kSubject.
-  // Errors: kWrongIssuer "id token issuer is not trusted", those of jose::verify_id_token, kExpired
-  // "id token is too old", kNotFound "the human is not known here"; kUnavailable (part kServer).
+  // An ID token of a declared issuer, no older than its max_age, for a declared human. The API
+  // takes people in by this too. Part kSubject. Errors: kWrongIssuer "id token issuer is not
+  // trusted", those of jose::verify_id_token, kExpired "id token is too old", kNotFound "the human
+  // is not known here"; kUnavailable (part kServer).
   rt::Co<Outcome<Person>> person(std::string id_token, WallTime now);
 
   // Whether a text that was refused is a human's ID token of a trusted issuer (good signature,
@@ -131,12 +131,12 @@ class Opener {
   // an upstream's name; all must mean the same one. nullopt: nothing was sent. Part kTarget.
   // Errors: kMalformed "resource is not an absolute URI without fragment", kWrongAudience "resource
   // is not known here", "a token is for one resource".
-  Outcome<std::optional<std::string>> named_audience(const std::vector<std::string>& resources,
-                                                     const std::vector<std::string>& audiences) const;
+  Outcome<std::optional<std::string>> named_audience(
+      const std::vector<std::string>& resources, const std::vector<std::string>& audiences) const;
   // The same for a task with these grants; when nothing was sent, the audience of their only
   // upstream. There is no audience for everything.
-  // Errors: also kWrongAudience "no grant is for this resource", "several upstreams are wanted: name
-  // one as resource".
+  // Errors: also kWrongAudience "no grant is for this resource", "several upstreams are wanted:
+  // name one as resource".
   Outcome<std::string> audience(const std::vector<std::string>& resources,
                                 const std::vector<std::string>& audiences,
                                 const std::vector<domain::Grant>& grants) const;

@@ -10,8 +10,8 @@
 // Secret knows.
 namespace stint::oauth {
 
-// The one place where a fresh handle becomes text: in the response to whoever opened the task, once.
-// Takes the Secret, so that nobody can show it again.
+// The one place where a fresh handle becomes text: in the response to whoever opened the task,
+// once. Takes the Secret, so that nobody can show it again.
 class TokenReply {
  public:
   // `body` as application/json, with `handle` as member `member` ("refresh_token" from the token

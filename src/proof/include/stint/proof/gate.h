@@ -62,9 +62,9 @@ class Checked {
 };
 
 struct GateLimits {
-  std::size_t keys = 4096;           // parsed proof headers
-  std::size_t proofs = 4'000'000;    // remembered for the proof window
-  std::size_t tokens = 16'384;       // verified tokens
+  std::size_t keys = 4096;         // parsed proof headers
+  std::size_t proofs = 4'000'000;  // remembered for the proof window
+  std::size_t tokens = 16'384;     // verified tokens
 };
 
 // What the process knows about proofs of possession (RFC 9449, RFC 8705): nonces, proofs seen, keys
@@ -98,7 +98,8 @@ class Gate {
   // proof up.
   // Errors: kUnauthenticated "no access token" (kNone), kMalformed (header), those of
   // AccessTokenVerifier and verify_proof, kWrongKey "the token is bound to another certificate",
-  // kUnauthenticated "the token is bound to a key: send it as DPoP with a proof", kReplayed, kLimit.
+  // kUnauthenticated "the token is bound to a key: send it as DPoP with a proof", kReplayed,
+  // kLimit.
   Outcome<Checked> at_resource(const http::RequestHead& head, const http::Peer& peer,
                                std::string_view htu, const jose::AccessTokenVerifier& verifier,
                                std::string_view audience, NonceRule rule, WallTime now);

@@ -152,8 +152,8 @@ class Store {
 
   // Queues without waking the writer: committed with the next batch, at the latest after
   // deferred_flush. A batch that fails puts them back, so `f` may run more than once; while the
-  // process lives, only an error of its own loses one. Errors now: kUnavailable (bound reached, or the store is not writable: the
-  // caller denies). A later failure shows in health().
+  // process lives, only an error of its own loses one. Errors now: kUnavailable (bound reached, or
+  // the store is not writable: the caller denies). A later failure shows in health().
   template <class F>
   Status deferred(F f) {
     using T = detail::ValueOf<F, Tx>;

@@ -17,9 +17,9 @@
 namespace stint::trust {
 
 struct KeyLimits {
-  std::chrono::seconds max_age{600};      // keys older than this are fetched anew before use
-  std::chrono::seconds stale_grace{3600}; // an issuer that does not answer: its keys last so long
-  std::chrono::seconds min_interval{30};  // between two fetches of one issuer, failed ones too
+  std::chrono::seconds max_age{600};       // keys older than this are fetched anew before use
+  std::chrono::seconds stale_grace{3600};  // an issuer that does not answer: its keys last so long
+  std::chrono::seconds min_interval{30};   // between two fetches of one issuer, failed ones too
   std::chrono::milliseconds timeout{5'000};
   std::size_t document_bytes = 256 * 1024;
   std::size_t issuers = 256;
@@ -27,8 +27,8 @@ struct KeyLimits {
 
 // Whether the keys known before will do.
 enum class Want : std::uint8_t {
-  kAny,     // unless they are too old
-  kNewer,   // they did not verify: fetch once more, at most every min_interval
+  kAny,    // unless they are too old
+  kNewer,  // they did not verify: fetch once more, at most every min_interval
 };
 
 // The signing keys of trusted OIDC issuers: those written in the issuer's resource, else found by
