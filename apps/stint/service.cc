@@ -267,13 +267,16 @@ Outcome<void> Service::Impl::listen_all() {
   }
   runtime = std::make_unique<rt::Runtime>(contexts_of(c));
   const net::ServerLimits limits = server_limits(c);
-  const auto make = [&](auto handler) {
-    return std::make_unique<net::Server>(*runtime, clock, std::move(handler), limits);
+  // What an agent uploads may be large and its task long; an upload that stands still is cut anyway.
+  net::ServerLimits of_gateway = limits;
+  of_gateway.whole_body = c.tasks.max_life;
+  const auto make = [&](auto handler, const net::ServerLimits& l) {
+    return std::make_unique<net::Server>(*runtime, clock, std::move(handler), l);
   };
-  control = make([this](net::Exchange& e) { return front.control(e); });
-  gateway_server = make([this](net::Exchange& e) { return front.gateway(e); });
-  operations_server = make([this](net::Exchange& e) { return front.operations(e); });
-  socket = make([this](net::Exchange& e) { return front.control(e); });
+  control = make([this](net::Exchange& e) { return front.control(e); }, limits);
+  gateway_server = make([this](net::Exchange& e) { return front.gateway(e); }, of_gateway);
+  operations_server = make([this](net::Exchange& e) { return front.operations(e); }, limits);
+  socket = make([this](net::Exchange& e) { return front.control(e); }, limits);
 
   auto control_url = listen("control", c.listen.control, true, *control, addresses.control_port);
   if (!control_url) return std::unexpected(control_url.error());

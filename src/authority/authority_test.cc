@@ -251,6 +251,19 @@ TEST_F(Authorities, WaitingEndsWithTheAnswerOrTheTask) {
   EXPECT_EQ(must(authority->task(o.task.id)).how, How::kRevoked);
 }
 
+TEST_F(Authorities, AClosedTaskAsksNobodyAnyMore) {
+  const Opened o = opened();
+  const auto held = must(decide(deletion(o.task)));
+  std::jthread closer([&] {
+    must(rt::block_on(authority->close(o.task.id, How::kRevoked, Actor::local_operator(0))));
+  });
+  EXPECT_TRUE(rt::block_on(authority->await_answer(
+      held.approval->id, rt::Deadline::in(SystemClock(), 20s), rt::CancelToken())));
+  closer.join();
+  EXPECT_EQ(must(authority->approval(held.approval->id)).state, domain::ApprovalState::kExpired);
+  EXPECT_EQ(count("approval.expired"), 1u);
+}
+
 TEST_F(Authorities, ABudgetIsNeverOverspentEvenByAChild) {  // S7
   auto r = request();
   r.order.budget.requests = 5;

@@ -32,6 +32,7 @@ Result<Closed> Authority::Impl::close_subtree(store::Tx& tx, Changes& changes, T
     tx.run("UPDATE handle SET state = 'revoked' WHERE task = $1 AND state = 'live'", task.id);
     tx.run("INSERT INTO owed (kind, task, since, next, body) VALUES ('receipt', $1, $2, $2, '{}')",
            task.id, at);
+    STINT_TRY(settle_approvals(tx, changes, task.id, at));
     append(tx, at,
            audit::TaskClosed{
                .task = task.id, .how = *task.how, .actor = to_audit(actor), .spend = task.spend});
@@ -43,6 +44,21 @@ Result<Closed> Authority::Impl::close_subtree(store::Tx& tx, Changes& changes, T
   if (closed.count == 0) tx.no_event();
   closed.acknowledged = at;
   return closed;
+}
+
+// Nobody is asked any more, and whoever waits for an answer hears so at once.
+Status Authority::Impl::settle_approvals(store::Tx& tx, Changes& changes, TaskId task,
+                                         WallTime at) {
+  for (const auto& body : tx.rows<std::string>(
+           "SELECT body FROM approval WHERE task = $1 AND state = 'pending' LIMIT 1000", task)) {
+    domain::Approval a = STINT_TRY(domain::decode_approval(body));
+    a.state = domain::ApprovalState::kExpired;
+    ++a.version;
+    update_approval(tx, a);
+    append(tx, at, audit::ApprovalExpired{.approval = a.id, .task = task});
+    changes.settled.push_back(a.id);
+  }
+  return {};
 }
 
 rt::Co<Result<Closed>> Authority::close(TaskId task, domain::How how, Actor actor) {

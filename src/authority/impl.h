@@ -101,6 +101,7 @@ class Authority::Impl {
   // Closes the task and every descendant that is open, inside the caller's transaction.
   Result<Closed> close_subtree(store::Tx& tx, Changes& changes, TaskId root, domain::How how,
                                const Actor& actor, WallTime at);
+  Status settle_approvals(store::Tx& tx, Changes& changes, TaskId task, WallTime at);
 
   // --- open.cc, mint.cc ---
   struct Draft {  // a token that is signed and checked but not recorded: it has not left this
