@@ -271,6 +271,17 @@ void Server::stop() {
     // Again: a connection may have been on its way to its shard.
     if (core_->wait_empty(std::chrono::milliseconds(50))) break;
   }
+  // The loops ended before us: what is left runs to its end here. Destroyed with the contexts, it
+  // would reach for timers and sockets whose services are gone.
+  for (int round = 0; round < 100 && !core_->runtime.running(); ++round) {
+    if (core_->wait_empty(std::chrono::milliseconds(0))) break;
+    for (const auto& shard : core_->shards) {
+      for (Connection* connection : shard->connections)
+        connection->cut({Errc::kCancelled, "server stopped"});
+      shard->context.restart();
+      shard->context.poll();
+    }
+  }
 }
 
 ServerStats Server::stats() const {

@@ -24,6 +24,8 @@ struct Identity {
   std::string cert_pem, key_pem, der;
   X509* cert = nullptr;
   EVP_PKEY* key = nullptr;
+  std::shared_ptr<X509> cert_owner;
+  std::shared_ptr<EVP_PKEY> key_owner;
 };
 
 std::string drained(BIO* bio) {
@@ -34,12 +36,14 @@ std::string drained(BIO* bio) {
   return out;
 }
 
-// A fresh certificate; self-signed without an issuer. Leaks its two handles: tests end soon.
+// A fresh certificate; self-signed without an issuer.
 Identity make(const char* name, const char* alt_names, const Identity* issuer, bool authority,
               long from = -60, long to = 3600) {
   Identity id;
   id.key = EVP_EC_gen("P-256");
   id.cert = X509_new();
+  id.key_owner.reset(id.key, EVP_PKEY_free);
+  id.cert_owner.reset(id.cert, X509_free);
   X509_set_version(id.cert, 2);
   static long serial = 1;
   ASN1_INTEGER_set(X509_get_serialNumber(id.cert), ++serial);
