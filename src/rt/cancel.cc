@@ -8,6 +8,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
+#include <optional>
+#include <utility>
 
 #include "event_state.h"
 
@@ -18,7 +20,7 @@ namespace {
 
 // Shared by the child, the timer and the token; all of it on one executor, but for notify().
 struct Guard final : Listener, std::enable_shared_from_this<Guard> {
-  explicit Guard(const Executor& e) : executor(e), timer(e) {}
+  explicit Guard(const Executor& e) : executor(e), timer(std::in_place, e) {}
 
   void fire(Cut why) {
     if (done || fired) return;
@@ -31,7 +33,9 @@ struct Guard final : Listener, std::enable_shared_from_this<Guard> {
   }
 
   Executor executor;
-  asio::steady_timer timer;
+  // Gone once the work is over: an event set later, by a thread that outlives the loop, may hold the
+  // last reference to us, and must find no timer to destroy.
+  std::optional<asio::steady_timer> timer;
   asio::cancellation_signal signal;
   Cut cut = Cut::kNone;
   bool fired = false, done = false;
@@ -45,8 +49,8 @@ Co<Cut> guard(Co<void> work, Deadline deadline, CancelToken token) {
   const Executor executor = co_await asio::this_coro::executor;
   const auto guard = std::make_shared<Guard>(executor);
   if (!deadline.is_never()) {
-    guard->timer.expires_at(deadline.at());
-    guard->timer.async_wait([guard](boost::system::error_code ec) {
+    guard->timer->expires_at(deadline.at());
+    guard->timer->async_wait([guard](boost::system::error_code ec) {
       if (!ec) guard->fire(Cut::kDeadline);
     });
   }
@@ -62,7 +66,7 @@ Co<Cut> guard(Co<void> work, Deadline deadline, CancelToken token) {
                            [guard, h = std::move(handler)](std::exception_ptr e) mutable {
                              guard->done = true;
                              guard->error = std::move(e);
-                             guard->timer.cancel();
+                             guard->timer.reset();
                              std::move(h)();
                            }));
       },

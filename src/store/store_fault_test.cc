@@ -162,7 +162,6 @@ TEST_F(StoreDisk, FailedSyncThenPowerLoss) {
     vfs_.clear();
     vfs_.lose_power_into(after.file("a.db"), seed);
     store = nullptr;
-    vfs_.at_call(0, nullptr);  // what it holds goes with this round
     vfs_.forget();
     auto restarted = open({.path = after.file("a.db")}, clock_);
     const auto found = consistent(*restarted);
@@ -210,6 +209,7 @@ TEST_F(StoreDisk, PowerLossLosesNothingAcknowledged) {
     EXPECT_EQ(left, 0);
     EXPECT_EQ(acknowledged.size(), 400u);
     store = nullptr;
+    vfs_.at_call(0, nullptr);  // what it holds goes with this round
     vfs_.forget();
     const std::lock_guard lock(mutex);
     if (!happened) continue;
