@@ -184,7 +184,7 @@ TEST_F(StoreDisk, PowerLossLosesNothingAcknowledged) {
     std::mutex mutex;
     std::vector<int> acknowledged, then;
     bool happened = false;
-    vfs_.at_call(1 + (seed * 37) % 400, [&] {
+    vfs_.at_call(1 + (seed * 37) % 80, [&] {
       const std::lock_guard lock(mutex);
       then = acknowledged;
       vfs_.lose_power_into(after.file("a.db"), seed);
