@@ -267,7 +267,8 @@ Outcome<void> Service::Impl::listen_all() {
   }
   runtime = std::make_unique<rt::Runtime>(contexts_of(c));
   const net::ServerLimits limits = server_limits(c);
-  // What an agent uploads may be large and its task long; an upload that stands still is cut anyway.
+  // What an agent uploads may be large and its task long; an upload that stands still is cut
+  // anyway.
   net::ServerLimits of_gateway = limits;
   of_gateway.whole_body = c.tasks.max_life;
   const auto make = [&](auto handler, const net::ServerLimits& l) {

@@ -253,8 +253,8 @@ TEST_P(GatewayTable, AnswersWithItsReason) {
   if (c.status == 401) EXPECT_THAT(got.header("WWW-Authenticate"), HasSubstr("DPoP realm="));
   EXPECT_THAT(got.body, Not(HasSubstr(testkit::kPlantedSecret)));
   // The client may have its answer before the outcome is queued.
-  EXPECT_TRUE(eventually(
-      [&] { return edge->count("outcome") == edge->count("credential.released"); }));
+  EXPECT_TRUE(
+      eventually([&] { return edge->count("outcome") == edge->count("credential.released"); }));
 }
 INSTANTIATE_TEST_SUITE_P(All, GatewayTable, ::testing::ValuesIn(kCases),
                          [](const auto& row) { return std::string(row.param.name); });

@@ -33,8 +33,8 @@ struct Guard final : Listener, std::enable_shared_from_this<Guard> {
   }
 
   Executor executor;
-  // Gone once the work is over: an event set later, by a thread that outlives the loop, may hold the
-  // last reference to us, and must find no timer to destroy.
+  // Gone once the work is over: an event set later, by a thread that outlives the loop, may hold
+  // the last reference to us, and must find no timer to destroy.
   std::optional<asio::steady_timer> timer;
   asio::cancellation_signal signal;
   Cut cut = Cut::kNone;
