@@ -134,7 +134,7 @@ Result<Origin> Origin::parse(std::string_view url) {
 }
 
 ClientCore::ClientCore(const rt::Executor& executor, const Clock& c, TlsClient t, ClientLimits l)
-    : context(static_cast<asio::io_context&>(asio::query(executor, asio::execution::context))),
+    : context(executor.context()),
       clock(c),
       tls(std::move(t)),
       limits(l),
@@ -157,7 +157,8 @@ rt::Co<Result<std::shared_ptr<Wire>>> ClientCore::connect_now(std::shared_ptr<Cl
   const auto endpoints = STINT_CO_TRY(co_await resolve(core->context, origin));
   for (const auto& endpoint : endpoints) {
     Socket socket(core->context);
-    const auto [ec] = co_await socket.async_connect(endpoint, asio::as_tuple(asio::use_awaitable));
+    const auto [ec] = co_await socket.async_connect(
+        endpoint, asio::as_tuple(asio::use_awaitable_t<rt::Executor>()));
     if (ec) continue;
     error_code ignored;
     socket.non_blocking(true, ignored);
@@ -167,7 +168,7 @@ rt::Co<Result<std::shared_ptr<Wire>>> ClientCore::connect_now(std::shared_ptr<Cl
         core->limits.write_time));
     if (origin.kind == Origin::Kind::kHttps) {
       STINT_CO_TRY(co_await wire->handshake(
-          core->tls.state()->context, false, core->limits.connect,
+          core->tls.state()->context.get(), false, core->limits.connect,
           [host = origin.host](SSL* ssl) { return expect_host(ssl, host); }));
     }
     co_return wire;

@@ -32,10 +32,11 @@ rt::Co<void> Connection::run(std::shared_ptr<Connection> self,
                              std::shared_ptr<TlsServerState> tls) {
   Wire& wire = *self->wire_;
   if (tls) {
-    const auto shaken = co_await wire.handshake(tls->context, true, self->core_->limits.handshake);
+    const auto shaken =
+        co_await wire.handshake(tls->context.get(), true, self->core_->limits.handshake);
     if (!shaken) co_return;
     if (tls->ask == ClientCertificate::kAsked)
-      self->peer_.certificate = peer_certificate(wire.tls()->native_handle());
+      self->peer_.certificate = peer_certificate(wire.tls());
   }
   for (unsigned turn = 0;; ++turn) {
     const Next next = co_await self->next_head();
@@ -45,7 +46,8 @@ rt::Co<void> Connection::run(std::shared_ptr<Connection> self,
     }
     if (!co_await self->serve()) break;
     if (turn % kTurn == kTurn - 1)
-      co_await boost::asio::post(wire.socket().get_executor(), boost::asio::use_awaitable);
+      co_await boost::asio::post(wire.socket().get_executor(),
+                                 boost::asio::use_awaitable_t<rt::Executor>());
   }
   wire.on_unasked = nullptr;
   wire.cut(kClosed, false);

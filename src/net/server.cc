@@ -130,8 +130,8 @@ rt::Co<void> ServerCore::accept_loop(std::shared_ptr<ServerCore> core,
   for (;;) {
     Shard& shard = *core->shards[core->next_shard++ % core->shards.size()];
     Socket socket(shard.context);
-    const auto [ec] =
-        co_await listener->acceptor.async_accept(socket, asio::as_tuple(asio::use_awaitable));
+    const auto [ec] = co_await listener->acceptor.async_accept(
+        socket, asio::as_tuple(asio::use_awaitable_t<rt::Executor>()));
     if (!listener->acceptor.is_open() || ec == asio::error::operation_aborted) co_return;
     if (ec) {
       // Out of descriptors, or the client left already: others may be served meanwhile.

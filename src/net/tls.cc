@@ -15,8 +15,6 @@
 namespace stint::net {
 namespace {
 
-namespace ssl = boost::asio::ssl;
-
 constexpr std::size_t kMaxPem = 1024 * 1024;
 // With forward secrecy and AEAD, for TLS 1.2; TLS 1.3 has no other.
 constexpr const char* kSuites = "ECDHE+AESGCM:ECDHE+CHACHA20";
@@ -37,11 +35,12 @@ Own<BIO> reader(std::string_view text) {
 int no_passphrase(char*, int, int, void*) { return 0; }
 
 Status common(SSL_CTX* ctx) {
+  if (ctx == nullptr) return fail(Errc::kInternal, "tls context");
   SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
   SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_TICKET);
   SSL_CTX_set_max_early_data(ctx, 0);
-  SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   if (SSL_CTX_set_cipher_list(ctx, kSuites) != 1) return fail(Errc::kInternal, "tls suites");
   return {};
 }
@@ -115,7 +114,7 @@ Result<std::string> read_file(const std::string& path) {
 
 Result<std::shared_ptr<TlsClientState>> new_client(std::string roots) {
   auto state = std::make_shared<TlsClientState>();
-  SSL_CTX* ctx = state->context.native_handle();
+  SSL_CTX* ctx = state->context.get();
   STINT_TRY(common(ctx));
   if (roots.empty()) {
     if (SSL_CTX_set_default_verify_paths(ctx) != 1) return fail(Errc::kIo, "system roots");
@@ -133,10 +132,10 @@ Result<std::shared_ptr<TlsClientState>> new_client(std::string roots) {
 }  // namespace
 
 Result<TlsServer> TlsServer::from_pem(std::string_view chain_pem, std::string_view key_pem,
-                                      ClientCertificate ask) try {
+                                      ClientCertificate ask) {
   auto state = std::make_shared<TlsServerState>();
   state->ask = ask;
-  SSL_CTX* ctx = state->context.native_handle();
+  SSL_CTX* ctx = state->context.get();
   STINT_TRY(common(ctx));
   STINT_TRY(use_identity(ctx, chain_pem, key_pem));
   SSL_CTX_set_alpn_select_cb(ctx, choose_http11, nullptr);
@@ -145,8 +144,6 @@ Result<TlsServer> TlsServer::from_pem(std::string_view chain_pem, std::string_vi
   SSL_CTX_set_num_tickets(ctx, 0);
   if (ask == ClientCertificate::kAsked) SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, any_issuer);
   return TlsServer(std::move(state));
-} catch (const std::exception&) {
-  return fail(Errc::kInternal, "tls context");
 }
 
 Result<TlsServer> TlsServer::from_files(const std::string& chain_path, const std::string& key_path,
@@ -158,17 +155,11 @@ Result<TlsServer> TlsServer::from_files(const std::string& chain_path, const std
   return server;
 }
 
-Result<TlsClient> TlsClient::system_roots() try {
-  return TlsClient(STINT_TRY(new_client("")));
-} catch (const std::exception&) {
-  return fail(Errc::kInternal, "tls context");
-}
+Result<TlsClient> TlsClient::system_roots() { return TlsClient(STINT_TRY(new_client(""))); }
 
-Result<TlsClient> TlsClient::with_roots_pem(std::string_view roots_pem) try {
+Result<TlsClient> TlsClient::with_roots_pem(std::string_view roots_pem) {
   if (roots_pem.empty()) return fail(Errc::kMalformed, "no root certificate in the text");
   return TlsClient(STINT_TRY(new_client(std::string(roots_pem))));
-} catch (const std::exception&) {
-  return fail(Errc::kInternal, "tls context");
 }
 
 Result<TlsClient> TlsClient::with_roots_file(const std::string& path) {
@@ -176,12 +167,10 @@ Result<TlsClient> TlsClient::with_roots_file(const std::string& path) {
 }
 
 Result<TlsClient> TlsClient::with_certificate(std::string_view chain_pem,
-                                              std::string_view key_pem) const try {
+                                              std::string_view key_pem) const {
   auto state = STINT_TRY(new_client(state_->roots_pem));
-  STINT_TRY(use_identity(state->context.native_handle(), chain_pem, key_pem));
+  STINT_TRY(use_identity(state->context.get(), chain_pem, key_pem));
   return TlsClient(std::move(state));
-} catch (const std::exception&) {
-  return fail(Errc::kInternal, "tls context");
 }
 
 std::optional<std::array<std::uint8_t, 32>> peer_certificate(SSL* handle) {

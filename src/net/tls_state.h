@@ -1,8 +1,10 @@
 #pragma once
 
+#include <openssl/ssl.h>
+
 #include <array>
-#include <boost/asio/ssl/context.hpp>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -10,13 +12,18 @@
 
 namespace stint::net {
 
+struct FreeTlsContext {
+  void operator()(SSL_CTX* p) const { SSL_CTX_free(p); }
+};
+using TlsContext = std::unique_ptr<SSL_CTX, FreeTlsContext>;
+
 struct TlsServerState {
-  boost::asio::ssl::context context{boost::asio::ssl::context::tls_server};
+  TlsContext context{SSL_CTX_new(TLS_server_method())};
   ClientCertificate ask = ClientCertificate::kNotAsked;
 };
 
 struct TlsClientState {
-  boost::asio::ssl::context context{boost::asio::ssl::context::tls_client};
+  TlsContext context{SSL_CTX_new(TLS_client_method())};
   std::string roots_pem;  // empty: the system's
 };
 

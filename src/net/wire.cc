@@ -12,12 +12,13 @@
 
 namespace stint::net {
 namespace asio = boost::asio;
+using boost::system::error_code;
 namespace {
 
 constexpr std::size_t kFirstBuffer = 4 * 1024;
 constexpr std::size_t kKeptBuffer = 16 * 1024;  // what an idle connection may hold
 constexpr std::size_t kGather = 16 * 1024;      // TLS: up to one record is copied together
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable_t<rt::Executor>());
 
 }  // namespace
 
@@ -109,21 +110,27 @@ bool Wire::make_room() {
 
 void Wire::start_read() {
   reading_ = true;
-  const auto space = asio::buffer(buffer_.get() + end_, capacity_ - end_);
-  auto done = [self = shared_from_this()](boost::system::error_code ec, std::size_t n) {
-    self->on_read(ec, n);
-  };
-  if (tls_) {
-    tls_->async_read_some(space, std::move(done));
-  } else {
-    socket_.async_read_some(space, std::move(done));
-  }
+  const auto space = tls_ ? tls_->space() : std::span(buffer_.get() + end_, capacity_ - end_);
+  socket_.async_read_some(
+      asio::buffer(space.data(), space.size()),
+      [self = shared_from_this()](error_code ec, std::size_t n) { self->on_read(ec, n); });
 }
 
-void Wire::on_read(boost::system::error_code ec, std::size_t n) {
+void Wire::on_read(error_code ec, std::size_t n) {
   reading_ = false;
-  end_ += n;
-  if (ec == asio::error::eof) {
+  if (tls_) {
+    tls_->fed(n);
+    const std::size_t before = end_;
+    if (!ec) absorb();
+    // Half a record tells nobody anything.
+    if (!ec && end_ == before && !ended()) {
+      if (!reading_) start_read();
+      return;
+    }
+  } else {
+    end_ += n;
+  }
+  if (ec == asio::error::eof && !tls_) {
     eof_ = true;
   } else if (ec) {
     failed_ = true;  // also a TLS stream that ends without close_notify: truncation
@@ -136,6 +143,32 @@ void Wire::on_read(boost::system::error_code ec, std::size_t n) {
   }
 }
 
+// What TLS has for us without the socket, as far as there is room.
+void Wire::absorb() {
+  while (end_ < capacity_ && !eof_ && !failed_) {
+    const auto moved = tls_->read({buffer_.get() + end_, capacity_ - end_});
+    end_ += moved.bytes;
+    switch (moved.step) {
+      case TlsSession::Step::kDone:
+        break;
+      case TlsSession::Step::kWantRead:
+        return;
+      case TlsSession::Step::kWantWrite:
+        // The answer to a change of keys finds the socket full.
+        reading_ = true;
+        socket_.async_wait(Socket::wait_write,
+                           [self = shared_from_this()](error_code ec) { self->on_read(ec, 0); });
+        return;
+      case TlsSession::Step::kEnd:
+        eof_ = true;
+        return;
+      case TlsSession::Step::kFailed:
+        failed_ = true;
+        return;
+    }
+  }
+}
+
 Status Wire::input_error() const {
   if (cut_) return fail(*why_);
   if (failed_) return fail(Errc::kIo, "connection lost");
@@ -143,7 +176,7 @@ Status Wire::input_error() const {
 }
 
 rt::Co<void> Wire::park() {
-  co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
+  co_await asio::async_initiate<const asio::use_awaitable_t<rt::Executor>&, void()>(
       [this](auto handler) {
         auto slot = asio::get_associated_cancellation_slot(handler);
         resume_ = [h = std::move(handler)]() mutable { std::move(h)(); };
@@ -156,7 +189,7 @@ rt::Co<void> Wire::park() {
           });
         }
       },
-      asio::use_awaitable);
+      asio::use_awaitable_t<rt::Executor>());
 }
 
 rt::Co<Status> Wire::fill(std::uint64_t until_tick) {
@@ -165,7 +198,12 @@ rt::Co<Status> Wire::fill(std::uint64_t until_tick) {
   const std::size_t before = end_ - begin_;
   if (!reading_) {
     if (!make_room()) co_return fail(Errc::kTooLarge, "input buffer full");
-    start_read();
+    if (tls_ && tls_->pending()) {
+      absorb();
+      if (end_ - begin_ > before) co_return Status();
+      if (ended()) co_return input_error();
+    }
+    if (!reading_) start_read();
   }
   cancelled_ = timed_out_ = false;
   read_at_ = until_tick;
@@ -182,7 +220,17 @@ rt::Co<Status> Wire::fill(std::uint64_t until_tick) {
 
 void Wire::read_ahead() {
   if (reading_ || cut_ || ended() || !make_room()) return;
-  start_read();
+  const std::size_t before = end_;
+  if (tls_ && tls_->pending()) absorb();
+  if (end_ == before && !ended()) {
+    if (!reading_) start_read();
+    return;
+  }
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    if (self->resume_ || !self->on_unasked) return;
+    const auto tell = self->on_unasked;
+    tell();
+  });
 }
 
 rt::Co<Result<std::size_t>> Wire::read_body(BodyDecoder& decoder, std::span<char> out,
@@ -233,6 +281,21 @@ void Wire::try_write(std::string_view bytes) {
   (void)write_now(std::span(&bytes, 1));
 }
 
+Result<std::size_t> Wire::write_tls(std::string_view bytes) {
+  const auto moved = tls_->write(bytes);
+  switch (moved.step) {
+    case TlsSession::Step::kDone:
+      return moved.bytes;
+    case TlsSession::Step::kWantWrite:
+    case TlsSession::Step::kWantRead:  // not without renegotiation; then too the socket decides
+      return std::size_t{0};
+    case TlsSession::Step::kEnd:
+    case TlsSession::Step::kFailed:
+      break;
+  }
+  return fail(Errc::kIo, "connection lost");
+}
+
 rt::Co<Status> Wire::write(std::initializer_list<std::string_view> given) {
   std::array<std::string_view, 4> parts;
   if (given.size() > parts.size() || writing_) co_return fail(Errc::kInternal, "overlapping write");
@@ -240,47 +303,38 @@ rt::Co<Status> Wire::write(std::initializer_list<std::string_view> given) {
   if (cut_) co_return fail(*why_);
   if (write_failed_) co_return fail(Errc::kIo, "connection lost");
 
-  std::string gathered;
-  if (tls_) {
-    std::size_t total = 0;
-    for (const auto p : parts) total += p.size();
-    if (total <= kGather && parts[0].size() != total) {
-      gathered.reserve(total);
-      for (const auto p : parts) gathered += p;
-      parts = {gathered};
-    }
+  std::size_t left = 0;
+  for (const auto p : parts) left += p.size();
+  if (tls_ && left <= kGather && parts[0].size() != left) {
+    gathered_.clear();
+    for (const auto p : parts) gathered_ += p;
+    parts = {gathered_};
   }
-  std::size_t sent = 0;
-  if (!tls_) {
-    const auto now = write_now(parts);
-    if (!now) {
-      write_failed_ = true;
-      co_return fail(now.error());
-    }
-    sent = *now;
-  }
-  // The rest waits for the socket, each step of it bounded by write_time.
+  // What the socket does not take at once waits for it, each step bounded by write_time.
   writing_ = true;
-  const auto self = shared_from_this();
-  for (auto& part : parts) {
-    const std::size_t skip = std::min(sent, part.size());
-    part.remove_prefix(skip);
-    sent -= skip;
-    while (!part.empty()) {
+  std::shared_ptr<Wire> self;
+  for (std::span<std::string_view> rest(parts); left > 0;) {
+    while (rest.front().empty()) rest = rest.subspan(1);
+    auto sent = tls_ ? write_tls(rest.front()) : write_now(rest);
+    if (sent && *sent == 0) {
+      if (!self) self = shared_from_this();
       write_at_ = ticker_->after(write_time_);
-      const auto buffer = asio::buffer(part.data(), part.size());
-      const auto [ec, n] = tls_ ? co_await tls_->async_write_some(buffer, kAwait)
-                                : co_await socket_.async_write_some(buffer, kAwait);
+      const auto [ec] = co_await socket_.async_wait(Socket::wait_write, kAwait);
       write_at_ = Ticker::kNever;
-      if (ec) {
-        writing_ = false;
-        write_failed_ = true;
-        if (cut_) co_return fail(*why_);
-        if (ec == asio::error::operation_aborted)
-          co_return fail(Errc::kCancelled, "write cancelled");
-        co_return fail(Errc::kIo, "connection lost");
-      }
+      if (!ec) continue;
+      sent = fail(ec == asio::error::operation_aborted ? Error{Errc::kCancelled, "write cancelled"}
+                                                       : Error{Errc::kIo, "connection lost"});
+    }
+    if (!sent) {
+      writing_ = false;
+      write_failed_ = true;
+      co_return fail(cut_ ? *why_ : sent.error());
+    }
+    left -= *sent;
+    for (auto& part : rest) {
+      const std::size_t n = std::min(*sent, part.size());
       part.remove_prefix(n);
+      *sent -= n;
     }
   }
   writing_ = false;
@@ -289,16 +343,34 @@ rt::Co<Status> Wire::write(std::initializer_list<std::string_view> given) {
 
 // --- beginning and end
 
-rt::Co<Status> Wire::handshake(asio::ssl::context& context, bool server,
-                               std::chrono::milliseconds ttl, std::function<Status(SSL*)> prepare) {
-  tls_ = std::make_unique<Tls>(socket_, context);
-  if (prepare) STINT_CO_TRY(prepare(tls_->native_handle()));
+// Waits for what a step of TLS wants, and gives kDone when it can be repeated.
+rt::Co<TlsSession::Step> Wire::until_ready(TlsSession::Step step) {
+  if (step == TlsSession::Step::kWantRead) {
+    const auto space = tls_->space();
+    const auto [ec, n] =
+        co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), kAwait);
+    if (ec) co_return TlsSession::Step::kFailed;
+    tls_->fed(n);
+    co_return TlsSession::Step::kDone;
+  }
+  const auto [ec] = co_await socket_.async_wait(Socket::wait_write, kAwait);
+  co_return ec ? TlsSession::Step::kFailed : TlsSession::Step::kDone;
+}
+
+rt::Co<Status> Wire::handshake(SSL_CTX* context, bool server, std::chrono::milliseconds ttl,
+                               std::function<Status(SSL*)> prepare) {
+  using Step = TlsSession::Step;
+  tls_ = STINT_CO_TRY(TlsSession::make(context, server, socket_.native_handle()));
+  if (prepare) STINT_CO_TRY(prepare(tls_->handle()));
   hard_at_ = ticker_->after(ttl);
   const auto self = shared_from_this();
-  const auto [ec] = co_await tls_->async_handshake(
-      server ? asio::ssl::stream_base::server : asio::ssl::stream_base::client, kAwait);
+  Step step = tls_->handshake();
+  while (!cut_ && (step == Step::kWantRead || step == Step::kWantWrite)) {
+    step = co_await until_ready(step);
+    if (step == Step::kDone) step = tls_->handshake();
+  }
   hard_at_ = Ticker::kNever;
-  if (!ec && !cut_) co_return Status();
+  if (step == Step::kDone && !cut_) co_return Status();
   const bool timed_out = cut_ && why_->code == Errc::kTimeout;
   cut({Errc::kIo, "tls handshake failed"}, false);
   if (timed_out) co_return fail(Errc::kTimeout, "tls handshake timed out");
@@ -309,14 +381,16 @@ rt::Co<void> Wire::close_gently(std::chrono::milliseconds patience) {
   const auto self = shared_from_this();
   if (cut_) co_return;
   hard_at_ = ticker_->after(patience);
-  if (tls_ && !reading_ && !writing_ && !write_failed_) {
-    // close_notify; waiting for the peer's is bounded by the hard limit.
-    (void)co_await tls_->async_shutdown(kAwait);
-  } else if (!write_failed_) {
-    boost::system::error_code ignored;
+  if (tls_ && !writing_ && !write_failed_) {
+    while (tls_->close_notify() == TlsSession::Step::kWantWrite)
+      if (co_await until_ready(TlsSession::Step::kWantWrite) != TlsSession::Step::kDone) break;
+  }
+  if (!cut_ && !write_failed_) {
+    error_code ignored;
     socket_.shutdown(Socket::shutdown_send, ignored);
+    // Closed with bytes unread, the kernel would reset what we have just said.
     std::size_t dropped = 0;
-    while (!cut_ && dropped < 256 * 1024) {
+    while (!cut_ && dropped < std::size_t{256} * 1024) {
       dropped += buffered().size();
       consume(buffered().size());
       if (!co_await fill(hard_at_)) break;
@@ -330,8 +404,9 @@ void Wire::cut(Error why, bool reset) {
   cut_ = true;
   why_ = why;
   hard_at_ = write_at_ = read_at_ = Ticker::kNever;
-  boost::system::error_code ignored;
+  error_code ignored;
   if (reset) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+  if (tls_) tls_->detach();
   socket_.close(ignored);
   // A pending read ends by itself and wakes its waiter; a waiter without one is woken here.
   if (!reading_) wake_later();

@@ -3,7 +3,6 @@
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <chrono>
 #include <functional>
 #include <initializer_list>
@@ -18,6 +17,7 @@
 #include "stint/base/error.h"
 #include "stint/rt/co.h"
 #include "ticker.h"
+#include "tls_session.h"
 
 namespace stint::net {
 
@@ -55,11 +55,9 @@ class Wire final : public Ticker::Entry, public std::enable_shared_from_this<Wir
   ~Wire();
   Wire(const Wire&) = delete;
 
-  using Tls = boost::asio::ssl::stream<Socket&>;
-  rt::Co<Status> handshake(boost::asio::ssl::context& context, bool server,
-                           std::chrono::milliseconds ttl,
+  rt::Co<Status> handshake(SSL_CTX* context, bool server, std::chrono::milliseconds ttl,
                            std::function<Status(SSL*)> prepare = nullptr);
-  Tls* tls() { return tls_.get(); }
+  SSL* tls() { return tls_ ? tls_->handle() : nullptr; }
 
   // Input that came and was not consumed. Dies at the next fill().
   std::string_view buffered() const { return {buffer_.get() + begin_, end_ - begin_}; }
@@ -105,14 +103,17 @@ class Wire final : public Ticker::Entry, public std::enable_shared_from_this<Wir
   bool make_room();
   void start_read();
   void on_read(boost::system::error_code ec, std::size_t n);
+  void absorb();
+  rt::Co<TlsSession::Step> until_ready(TlsSession::Step step);
   rt::Co<void> park();
   void wake_later();
   Status input_error() const;
   Result<std::size_t> write_now(std::span<const std::string_view> parts);
+  Result<std::size_t> write_tls(std::string_view bytes);
 
   WireRegistry& registry_;
   Socket socket_;
-  std::unique_ptr<Tls> tls_;
+  std::unique_ptr<TlsSession> tls_;
   std::shared_ptr<Ticker> ticker_;
 
   std::unique_ptr<char[]> buffer_;
@@ -120,6 +121,7 @@ class Wire final : public Ticker::Entry, public std::enable_shared_from_this<Wir
   bool reading_ = false, eof_ = false, failed_ = false, cancelled_ = false, timed_out_ = false;
   std::move_only_function<void()> resume_;
 
+  std::string gathered_;  // parts of a TLS record
   bool writing_ = false, write_failed_ = false, cut_ = false;
   std::optional<Error> why_;
   std::chrono::milliseconds write_time_;

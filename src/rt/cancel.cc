@@ -18,6 +18,8 @@ namespace asio = boost::asio;
 
 namespace {
 
+constexpr asio::use_awaitable_t<Executor> kCo;
+
 // Shared by the child, the timer and the token; all of it on one executor, but for notify().
 struct Guard final : Listener, std::enable_shared_from_this<Guard> {
   explicit Guard(const Executor& e) : executor(e), timer(std::in_place, e) {}
@@ -55,7 +57,7 @@ Co<Cut> guard(Co<void> work, Deadline deadline, CancelToken token) {
     });
   }
   if (token.event()) EventAccess::add(*token.event(), guard);
-  co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
+  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>&, void()>(
       [&guard, &executor, &work](auto handler) {
         // Cancelled from outside: handed on to the child, which binds its own signal.
         if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected())
@@ -70,7 +72,7 @@ Co<Cut> guard(Co<void> work, Deadline deadline, CancelToken token) {
                              std::move(h)();
                            }));
       },
-      asio::use_awaitable);
+      kCo);
   // A child that was cut unwinds by an exception; any other one is the caller's.
   if (guard->error && !guard->fired) std::rethrow_exception(guard->error);
   co_return guard->cut;

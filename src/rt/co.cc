@@ -13,6 +13,9 @@
 
 namespace stint::rt {
 namespace asio = boost::asio;
+namespace {
+constexpr asio::use_awaitable_t<Executor> kCo;
+}
 
 Co<Executor> this_executor() { co_return co_await asio::this_coro::executor; }
 
@@ -31,12 +34,12 @@ void post(const Executor& executor, std::move_only_function<void()> work) {
 
 Co<void> sleep_until(MonoTime at) {
   asio::steady_timer timer(co_await asio::this_coro::executor, at);
-  (void)co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  (void)co_await timer.async_wait(asio::as_tuple(kCo));
 }
 
 Co<void> sleep_for(std::chrono::milliseconds ttl) {
   asio::steady_timer timer(co_await asio::this_coro::executor, ttl);
-  (void)co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  (void)co_await timer.async_wait(asio::as_tuple(kCo));
 }
 
 namespace detail {
@@ -44,7 +47,7 @@ namespace detail {
 // Parked on a timer that never fires: the loop owns the suspended coroutine, so it is destroyed
 // with the loop, and counts it as work.
 struct Waiter::Parked {
-  explicit Parked(Waiter& w) : waiter(w), timer(w.executor_, MonoTime::max()) {
+  explicit Parked(Waiter& w) : waiter(w), timer(*w.executor_, MonoTime::max()) {
     waiter.parked_ = this;
   }
   ~Parked() { waiter.parked_ = nullptr; }
@@ -56,7 +59,7 @@ struct Waiter::Parked {
 };
 
 void Waiter::wake() {
-  asio::post(executor_, [self = shared_from_this()] {
+  asio::post(*executor_, [self = shared_from_this()] {
     if (self->parked_ == nullptr) return;
     self->parked_->woken = true;
     self->parked_->timer.cancel();
@@ -72,7 +75,7 @@ Co<void> Waiter::wait(std::shared_ptr<Waiter> self, std::move_only_function<void
   Parked parked(*self);
   start();
   while (!parked.woken) {
-    (void)co_await parked.timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    (void)co_await parked.timer.async_wait(asio::as_tuple(kCo));
     if (!parked.woken && self->claim()) {
       self->fill_cancelled();
       break;

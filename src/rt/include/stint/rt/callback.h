@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "stint/base/error.h"
@@ -28,8 +29,8 @@ class Waiter : public std::enable_shared_from_this<Waiter> {
  private:
   struct Parked;  // on the frame of the waiting coroutine
   std::atomic<bool> done_{false};
-  Executor executor_;
-  Parked* parked_ = nullptr;  // touched on executor_ only
+  std::optional<Executor> executor_;  // of the waiting coroutine
+  Parked* parked_ = nullptr;          // touched on executor_ only
 };
 
 template <class T>

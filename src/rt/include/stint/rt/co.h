@@ -1,7 +1,7 @@
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <functional>
 
@@ -9,13 +9,14 @@
 
 namespace stint::rt {
 
+// Where a coroutine runs: one context, so one thread. Copyable, thread-safe. Named in full, since
+// an erased executor is paid for at each step of each coroutine.
+using Executor = boost::asio::io_context::executor_type;
+
 // A coroutine. Lazy: nothing runs until it is awaited or spawned. Its parameters are taken by
 // value, or outlive it; it is a function, never a capturing lambda (the captures die first).
 template <class T = void>
-using Co = boost::asio::awaitable<T>;
-
-// Where a coroutine runs: one context, so one thread. Copyable, thread-safe.
-using Executor = boost::asio::any_io_executor;
+using Co = boost::asio::awaitable<T, Executor>;
 
 // The executor of the coroutine that asks.
 Co<Executor> this_executor();
