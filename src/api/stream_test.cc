@@ -70,11 +70,10 @@ class Streams : public ApiTest {
     const auto answered = co_await exchange->head();
     if (!answered) co_return "no head";
     std::string got = std::to_string(answered->status) + "\n";
-    std::array<char, 4096> buffer;
     while (got.find(wanted) == std::string::npos) {
-      const auto n = co_await exchange->read_some(buffer);
-      if (!n || *n == 0) break;
-      got.append(buffer.data(), *n);
+      const auto piece = co_await exchange->read_piece();
+      if (!piece || piece->empty()) break;
+      got += *piece;
     }
     co_return got;
   }

@@ -46,9 +46,10 @@ Result<std::shared_ptr<const Directory>> Directory::compile(resource::Resources 
   for (const auto& agent : r.agents)
     d->agents_.emplace(agent.name, AgentEntry{agent, STINT_TRY(keys_of(agent))});
   for (const auto& upstream : r.upstreams)
-    d->upstreams_.emplace(upstream.name, UpstreamEntry{upstream, resource::actions_of(upstream),
-                                                       STINT_TRY(routes_of(upstream)),
-                                                       gateway_url + "/u/" + upstream.name});
+    d->upstreams_.emplace(
+        upstream.name, UpstreamEntry{upstream, STINT_TRY(codec::parse_url(upstream.url)),
+                                     resource::actions_of(upstream), STINT_TRY(routes_of(upstream)),
+                                     gateway_url + "/u/" + upstream.name});
   for (const auto& [name, entry] : d->upstreams_) d->by_audience_.emplace(entry.audience, &entry);
   for (const auto& issuer : r.issuers) {
     std::optional<jose::JwkSet> keys;

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "address.h"
 #include "stint/base/log.h"
@@ -13,8 +12,6 @@
 
 namespace stint::gateway {
 namespace {
-
-constexpr std::size_t kPiece = 32 * 1024;
 
 bool is_empty(const http::Framing& f) {
   return f.kind == http::Framing::Kind::kNone ||
@@ -32,39 +29,31 @@ constexpr Error kClientLeft{Errc::kCancelled, "the client is gone"};
 struct Forward::Cut {
   enum class Why : std::uint8_t { kTaskStopped, kDeadline, kClientLeft, kSilent };
 
-  Cut(net::Exchange& ex, const Clock& clock_in, std::chrono::milliseconds patience_in)
-      : exchange(ex.abort_handle()), clock(clock_in), patience(patience_in), moved(clock.mono()) {}
-
-  void step() {
-    ++steps;
-    moved = clock.mono();
-  }
   void end(Why reason) {
+    if (why) return;
     why = reason;
     upstream.abort();
     reading.cancel();
     if (started) exchange.abort();
   }
 
-  net::AbortHandle exchange;
+  explicit Cut(net::Exchange& ex) : exchange(ex) {}
+
+  net::Exchange& exchange;
   net::ClientExchange::Abort upstream;
   rt::CancelSource reading;  // of the client's body
-  rt::SharedEvent over;      // the call has ended by itself
   bool started = false;      // an answer has begun: only breaking it off is left
   std::optional<Why> why;
-
-  const Clock& clock;
-  std::chrono::milliseconds patience;  // with the upstream
-  std::uint64_t steps = 0;             // pieces moved, either way
-  MonoTime moved;                      // the last of them
-  bool waiting = false;                // for the upstream's answer
-  bool client_owes = false;            // the next piece of the request
+  rt::Subscription task_stops, client_leaves;
 };
 
 struct Forward::Side {
   rt::SharedEvent done;
   std::optional<std::pair<audit::Ending, Error>> failed;  // by the client, or by its size
 };
+
+Forward::Forward(ForwardOrder order) : ForwardOrder(std::move(order)) {}
+Forward::~Forward() = default;
 
 Error Forward::too_much() const {
   if (most_ < upstream.limits.response_bytes)
@@ -77,25 +66,6 @@ std::unexpected<Error> Forward::ended(audit::Ending how, Error why) {
   return fail(why);
 }
 
-rt::Co<void> Forward::watch(std::shared_ptr<Cut> cut, rt::CancelToken task, rt::CancelToken client,
-                            rt::Deadline deadline) {
-  std::vector<rt::SharedEvent> events{cut->over};
-  if (client.event()) events.push_back(*client.event());
-  if (task.event()) events.push_back(*task.event());
-  for (MonoTime from = cut->moved;;) {
-    const auto seen = cut->steps;
-    const rt::Deadline quiet(from + cut->patience);
-    const auto which = co_await rt::wait_any(events, deadline.min(quiet));
-    if (cut->over.is_set()) co_return;
-    if (task.cancelled()) co_return cut->end(Cut::Why::kTaskStopped);
-    if (which) co_return cut->end(Cut::Why::kClientLeft);
-    if (deadline.at() <= quiet.at()) co_return cut->end(Cut::Why::kDeadline);
-    if (cut->waiting && !cut->client_owes && cut->steps == seen)
-      co_return cut->end(Cut::Why::kSilent);
-    from = std::max(cut->moved, cut->clock.mono());
-  }
-}
-
 Result<http::RequestHead> Forward::head_for(const authority::Permit& permit) {
   http::RequestHead head{.method = exchange.head().method,
                          .target = {},
@@ -104,7 +74,7 @@ Result<http::RequestHead> Forward::head_for(const authority::Permit& permit) {
   // Compressed answers could not be searched for the credential.
   if (upstream.kind == resource::UpstreamKind::kHttp) head.headers.remove("Accept-Encoding");
   head.headers.remove("Prefer");
-  head.target = forwarded(STINT_TRY(codec::parse_url(upstream.url)).path, target);
+  head.target = forwarded(entry.url.path, target);
   auto released = authority.release(permit, clock.wall());
   if (!released) {
     // Whether it is the task's end or the credential's, the agent hears; not which credential.
@@ -134,21 +104,17 @@ rt::Co<Status> Forward::send_streamed(net::ClientExchange& up, Side& side) {
     outcome_.bytes_in += static_cast<std::int64_t>(body.size());
     STINT_CO_TRY(co_await up.write(body));
   }
-  std::array<char, kPiece> piece;
   for (;;) {
-    cut_->client_owes = true;
-    const auto n = co_await rt::with_cancel(exchange.read_some(piece), cut_->reading.token());
-    cut_->client_owes = false;
-    if (!n)
-      co_return of_client(
-          n.error().code == Errc::kMalformed ? audit::Ending::kRefused : audit::Ending::kClientGone,
-          n.error());
-    if (*n == 0) break;
-    outcome_.bytes_in += static_cast<std::int64_t>(*n);
+    const auto piece = co_await rt::with_cancel(exchange.read_piece(), cut_->reading.token());
+    if (!piece)
+      co_return of_client(piece.error().code == Errc::kMalformed ? audit::Ending::kRefused
+                                                                 : audit::Ending::kClientGone,
+                          piece.error());
+    if (piece->empty()) break;
+    outcome_.bytes_in += static_cast<std::int64_t>(piece->size());
     if (outcome_.bytes_in > upstream.limits.request_bytes)
       co_return of_client(audit::Ending::kRefused, kTooMuch);
-    STINT_CO_TRY(co_await up.write(std::string_view(piece.data(), *n)));
-    cut_->step();
+    STINT_CO_TRY(co_await up.write(*piece));
   }
   co_return co_await up.finish();
 }
@@ -175,12 +141,9 @@ http::ResponseHead Forward::answer_head(const http::ResponseHead& from_upstream)
 }
 
 rt::Co<Status> Forward::relay(net::ClientExchange& up) {
-  cut_->waiting = true;
   const auto head = co_await up.head();
-  cut_->waiting = false;
-  if (!head) co_return fail(head.error());
-  cut_->step();
-  cut_->patience = upstream.limits.idle_timeout;
+  if (!head) co_return fail(of_upstream(up, head.error()));
+  up.be_quiet_at_most(upstream.limits.idle_timeout);
   outcome_.status = head->status;
   const auto framing = up.framing();
   if (framing.kind == http::Framing::Kind::kLength &&
@@ -199,22 +162,16 @@ rt::Co<Status> Forward::relay(net::ClientExchange& up) {
 }
 
 rt::Co<Status> Forward::relay_body(net::ClientExchange& up) {
-  std::array<char, kPiece> piece;
   for (;;) {
-    cut_->waiting = true;
-    const auto n = co_await up.read_some(piece);
-    cut_->waiting = false;
-    if (!n) co_return fail(n.error());
-    if (*n == 0) break;
-    outcome_.bytes_out += static_cast<std::int64_t>(*n);
-    if (outcome_.bytes_out > most_) {
-      outcome_.bytes_out -= static_cast<std::int64_t>(*n);  // these the agent does not get
-      co_return ended(audit::Ending::kRefused, too_much());
-    }
-    const auto ready = masker_.feed(std::string_view(piece.data(), *n));
+    const auto piece = co_await up.read_piece();
+    if (!piece) co_return fail(of_upstream(up, piece.error()));
+    if (piece->empty()) break;
+    const auto size = static_cast<std::int64_t>(piece->size());
+    if (size > most_ - outcome_.bytes_out) co_return ended(audit::Ending::kRefused, too_much());
+    outcome_.bytes_out += size;
+    const auto ready = masker_.feed(*piece);
     if (!ready.empty() && !co_await exchange.write(ready))
       co_return ended(audit::Ending::kClientGone, kClientLeft);
-    cut_->step();
   }
   if (const auto rest = masker_.finish(); !rest.empty() && !co_await exchange.write(rest))
     co_return ended(audit::Ending::kClientGone, kClientLeft);
@@ -246,22 +203,26 @@ rt::Co<Status> Forward::both_ways(net::ClientExchange& up) {
   co_return answered;
 }
 
-rt::Co<Status> Forward::carry(http::RequestHead head, rt::Deadline deadline, rt::CancelToken task) {
-  const auto origin = net::Origin::parse(upstream.url);
-  if (!origin) co_return fail(origin.error());
+// Whose time ran out, when it did.
+Error Forward::of_upstream(const net::ClientExchange& up, const Error& error) {
+  if (error.code == Errc::kTimeout && !cut_->why)
+    cut_->why = up.past_deadline() ? Cut::Why::kDeadline : Cut::Why::kSilent;
+  return error;
+}
+
+rt::Co<Status> Forward::carry(http::RequestHead head, rt::Deadline deadline) {
   http::Framing framing = exchange.framing();
   if (body_is_whole) framing = {http::Framing::Kind::kLength, body.size()};
-  auto opened = co_await rt::with_limits(
-      client->open(*origin, std::move(head), framing, rt::Deadline::never()), deadline, task);
-  if (!opened) {
-    if (opened.error().code == Errc::kTimeout && deadline.passed(clock.mono()))
-      cut_->why = Cut::Why::kDeadline;
+  auto begun = client->begin(net::Origin::of(entry.url), std::move(head), framing,
+                             {.deadline = deadline, .quiet = upstream.limits.response_timeout});
+  if (!begun) co_return fail(begun.error());
+  net::ClientExchange up = *std::move(begun);
+  cut_->upstream = up.abort_handle();
+  if (cut_->why) co_return fail(Errc::kCancelled, "cut");
+  if (const auto sent = co_await up.send_head(); !sent) {
+    if (up.past_deadline()) of_upstream(up, sent.error());
     co_return fail(Errc::kUnavailable, "the upstream could not be reached");
   }
-  net::ClientExchange up = *std::move(opened);
-  cut_->upstream = up.abort_handle();
-  cut_->step();
-  if (cut_->why) co_return fail(Errc::kCancelled, "cut");
   Status done;
   if (is_empty(framing)) {
     done = co_await relay(up);
@@ -322,13 +283,17 @@ rt::Co<Status> Forward::go(MonoTime began) {
 
   most_ = upstream.limits.response_bytes;
   for (const auto& permit : permits) most_ = std::min(most_, permit.byte_limit().value_or(most_));
-  cut_ = std::make_shared<Cut>(exchange, clock, upstream.limits.response_timeout);
+  cut_ = std::make_unique<Cut>(exchange);
+  const auto end_on = [&](const rt::CancelToken& token, Cut::Why why) {
+    if (!token.event()) return rt::Subscription();
+    return rt::Subscription(*token.event(), exchange.executor(),
+                            [cut = cut_.get(), why] { cut->end(why); });
+  };
+  cut_->task_stops = end_on(task, Cut::Why::kTaskStopped);
   // A body that still comes shows by itself that its sender is there.
   const bool streams = !body_is_whole && !is_empty(exchange.framing());
-  rt::spawn(exchange.executor(),
-            watch(cut_, task, streams ? rt::CancelToken() : exchange.gone(), deadline));
-  const Status done = co_await carry(*std::move(head), deadline, task);
-  cut_->over.set();
+  if (!streams) cut_->client_leaves = end_on(exchange.gone(), Cut::Why::kClientLeft);
+  const Status done = co_await carry(*std::move(head), deadline);
   if (done) co_return done;
   co_return fail(judge(done.error(), **live));
 }

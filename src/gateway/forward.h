@@ -20,7 +20,7 @@ struct ForwardOrder {
   const Clock& clock;
   net::Exchange& exchange;
   net::Client* client;
-  const resource::Upstream& upstream;
+  const authority::Directory::UpstreamEntry& entry;
   const http::Target& target;
   std::string body;    // what was read of the request's body
   bool body_is_whole;  // or the beginning of what still comes
@@ -36,19 +36,19 @@ struct ForwardOrder {
 // off. The outcome of every permit is recorded in either case.
 class Forward : ForwardOrder {
  public:
-  explicit Forward(ForwardOrder order) : ForwardOrder(std::move(order)) {}
+  explicit Forward(ForwardOrder order);
+  ~Forward();
   rt::Co<Status> run();
 
  private:
   struct Cut;   // what ends the call from outside
   struct Side;  // the sending of a streamed body, beside the response
-  static rt::Co<void> watch(std::shared_ptr<Cut> cut, rt::CancelToken task, rt::CancelToken client,
-                            rt::Deadline deadline);
   static rt::Co<void> send_beside(Forward* self, net::ClientExchange* up,
                                   std::shared_ptr<Side> side);
 
   rt::Co<Status> go(MonoTime began);
-  rt::Co<Status> carry(http::RequestHead head, rt::Deadline deadline, rt::CancelToken task);
+  rt::Co<Status> carry(http::RequestHead head, rt::Deadline deadline);
+  Error of_upstream(const net::ClientExchange& up, const Error& error);
   rt::Co<Status> both_ways(net::ClientExchange& up);
   rt::Co<Status> send_streamed(net::ClientExchange& up, Side& side);
   rt::Co<Status> relay(net::ClientExchange& up);
@@ -59,7 +59,8 @@ class Forward : ForwardOrder {
   Error too_much() const;
   std::unexpected<Error> ended(audit::Ending how, Error why);
 
-  std::shared_ptr<Cut> cut_;
+  const resource::Upstream& upstream = entry.upstream;
+  std::unique_ptr<Cut> cut_;
   Masker masker_;
   authority::CallOutcome outcome_;
   std::int64_t most_ = 0;  // bytes of the response

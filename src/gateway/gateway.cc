@@ -14,6 +14,8 @@
 namespace stint::gateway {
 namespace {
 
+constexpr std::size_t kPushPiece = 16 * 1024;
+
 // Parts of a push that hold an approval already go last: deciding one spends it, and it must not be
 // spent for a push of which another part is still refused. Returns where they begin.
 std::size_t put_approved_last(std::vector<NamedCall>& calls, authority::Authority& authority,
@@ -99,12 +101,11 @@ rt::Co<void> Gateway::Impl::answer(net::Exchange& ex, const Passage& p, Refused 
                           .agent = {}},
                          p.now, refused.response.headers);
   if (refused.drain) {
-    std::array<char, 16 * 1024> sink;
     std::size_t total = 0;
     while (total < limits.refused_push) {
-      const auto n = co_await ex.read_some(sink);
-      if (!n || *n == 0) break;
-      total += *n;
+      const auto piece = co_await ex.read_piece();
+      if (!piece || piece->empty()) break;
+      total += piece->size();
     }
   }
   // A client that is gone hears nothing; the decision stands recorded.
@@ -154,17 +155,16 @@ rt::Co<Status> Gateway::Impl::name_git_call(net::Exchange& ex, Passage& p) {
   p.git = *git;
   if (git->service != http::GitService::kReceivePack || git->phase != http::GitPhase::kRpc)
     co_return Status();
-  std::array<char, 16 * 1024> buffer;
   while (!p.push.done()) {
-    const auto n = co_await ex.read_some(buffer);
-    if (!n) co_return fail(n.error());
-    if (*n == 0) {
+    // Small ones: what is read beyond the commands is kept.
+    const auto piece = co_await ex.read_piece(kPushPiece);
+    if (!piece) co_return fail(piece.error());
+    if (piece->empty()) {
       STINT_CO_TRY(p.push.finish());
       break;
     }
-    const std::string_view bytes(buffer.data(), *n);
-    p.read_ahead.append(bytes);
-    STINT_CO_TRY(p.push.feed(bytes));
+    p.read_ahead += *piece;
+    STINT_CO_TRY(p.push.feed(*piece));
   }
   p.has_push = true;
   co_return Status();
@@ -290,7 +290,7 @@ rt::Co<void> Gateway::Impl::pass(net::Exchange& ex, Passage& p, const proof::Che
                    .clock = parts.clock,
                    .exchange = ex,
                    .client = upstreams.client(ex.executor(), upstream),
-                   .upstream = upstream,
+                   .entry = *p.upstream,
                    .target = p.address.target,
                    .body = whole ? std::move(*p.body) : std::move(p.read_ahead),
                    .body_is_whole = whole,

@@ -39,30 +39,28 @@ inline rt::Co<void> endless(net::Exchange& ex, Upstream& self) {
 }
 
 inline rt::Co<void> swallow(net::Exchange& ex, Upstream& self) {
-  std::array<char, 4096> piece;
   for (;;) {
-    const auto n = co_await ex.read_some(piece);
-    if (!n) {
+    const auto piece = co_await ex.read_piece();
+    if (!piece) {
       self.broken = true;
       self.note(ex, "", false);
       co_return;
     }
-    if (*n == 0) break;
-    self.got += *n;
+    if (piece->empty()) break;
+    self.got += piece->size();
   }
   self.note(ex, "", true);
   [[maybe_unused]] const auto sent = co_await ex.respond(self.reply);
 }
 
 inline rt::Co<void> echo(net::Exchange& ex, Upstream& self) {
-  std::array<char, 4096> piece;
   Status going = co_await ex.start({.status = 200, .headers = {}});
   if (going) going = co_await ex.flush();
   while (going) {
-    const auto n = co_await ex.read_some(piece);
-    if (!n || *n == 0) break;
-    self.got += *n;
-    going = co_await ex.write(std::string_view(piece.data(), *n));
+    const auto piece = co_await ex.read_piece();
+    if (!piece || piece->empty()) break;
+    self.got += piece->size();
+    going = co_await ex.write(*piece);
   }
   if (going) going = co_await ex.finish();
   if (!going) self.broken = true;

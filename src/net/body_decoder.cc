@@ -1,7 +1,6 @@
 #include "body_decoder.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace stint::net {
 namespace {
@@ -37,22 +36,20 @@ BodyDecoder::BodyDecoder(http::Framing framing, std::size_t overhead)
   }
 }
 
-Result<BodyDecoder::Step> BodyDecoder::decode(std::string_view in, std::span<char> out) {
+Result<BodyDecoder::Step> BodyDecoder::decode(std::string_view in, std::size_t most) {
   Step step;
   while (state_ != State::kDone && step.consumed < in.size()) {
     if (state_ == State::kFailed) return fail(Errc::kMalformed, "body broken before");
     if (state_ == State::kData) {
-      std::size_t n = std::min(in.size() - step.consumed, out.size() - step.produced);
+      std::size_t n = std::min(in.size() - step.consumed, most);
       if (framing_.kind != Kind::kUntilClose)
         n = static_cast<std::size_t>(std::min<std::uint64_t>(n, left_));
-      if (n == 0) break;  // out is full
-      std::memcpy(out.data() + step.produced, in.data() + step.consumed, n);
-      step.produced += n;
+      step.data = in.substr(step.consumed, n);
       step.consumed += n;
-      if (framing_.kind == Kind::kUntilClose) continue;
+      if (framing_.kind == Kind::kUntilClose) return step;
       left_ -= n;
       if (left_ == 0) state_ = framing_.kind == Kind::kLength ? State::kDone : State::kDataCr;
-      continue;
+      return step;
     }
     if (auto ok = control(in[step.consumed]); !ok) {
       state_ = State::kFailed;

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string_view>
 
 #include "stint/base/error.h"
@@ -27,11 +26,12 @@ class BodyDecoder {
   }
 
   struct Step {
-    std::size_t consumed = 0, produced = 0;
+    std::size_t consumed = 0;
+    std::string_view data;  // of the body; lies in `in`
   };
-  // Takes from `in`, writes body bytes to `out`. Consumes all of `in` unless `out` is full or the
-  // body ended.
-  Result<Step> decode(std::string_view in, std::span<char> out);
+  // Takes from `in` up to the end of its first run of body bytes, of which at most `most` (> 0).
+  // Without data all of `in` was consumed, or the body ended.
+  Result<Step> decode(std::string_view in, std::size_t most = std::string_view::npos);
   // The connection ended in order: completes kUntilClose, otherwise kIo "body truncated".
   Status at_end();
 

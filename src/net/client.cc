@@ -127,11 +127,11 @@ std::string Origin::authority() const {
   return out;
 }
 
-Result<Origin> Origin::parse(std::string_view url) {
-  auto parsed = STINT_TRY(codec::parse_url(url));
-  return Origin{parsed.is_https() ? Kind::kHttps : Kind::kHttp, std::move(parsed.host),
-                parsed.port};
+Origin Origin::of(const codec::Url& url) {
+  return {url.is_https() ? Kind::kHttps : Kind::kHttp, url.host, url.port};
 }
+
+Result<Origin> Origin::parse(std::string_view url) { return of(STINT_TRY(codec::parse_url(url))); }
 
 ClientCore::ClientCore(const rt::Executor& executor, const Clock& c, TlsClient t, ClientLimits l)
     : context(executor.context()),
@@ -177,7 +177,8 @@ rt::Co<Result<std::shared_ptr<Wire>>> ClientCore::connect_now(std::shared_ptr<Cl
 }
 
 rt::Co<Result<std::shared_ptr<Wire>>> ClientCore::connect(std::shared_ptr<ClientCore> core,
-                                                          Origin origin, rt::Deadline deadline) {
+                                                          Origin origin, rt::Deadline deadline,
+                                                          rt::CancelToken cancel) {
   if (core->connections >= core->limits.connections) {
     // An idle one makes room before a request is turned away.
     if (core->idle_count == 0) co_return fail(Errc::kLimit, "too many upstream connections");
@@ -189,7 +190,8 @@ rt::Co<Result<std::shared_ptr<Wire>>> ClientCore::connect(std::shared_ptr<Client
     }
   }
   const auto bound = deadline.min(rt::Deadline(core->clock.mono() + core->limits.connect));
-  co_return co_await rt::with_deadline(connect_now(core, std::move(origin)), bound);
+  co_return co_await rt::with_limits(connect_now(core, std::move(origin)), bound,
+                                     std::move(cancel));
 }
 
 std::shared_ptr<Wire> ClientCore::take(const std::string& key, bool probe) {
@@ -241,17 +243,13 @@ void ClientCore::close() {
   idle.clear();
 }
 
-rt::Co<Result<ClientExchange>> ClientCore::open(std::shared_ptr<ClientCore> core, Origin origin,
-                                                http::RequestHead head, http::Framing body,
-                                                rt::Deadline deadline) {
+Result<std::shared_ptr<ClientCall>> ClientCore::begin(const Origin& origin, http::RequestHead head,
+                                                      http::Framing body, CallBounds bounds) {
   auto call = std::make_shared<ClientCall>();
-  call->out = STINT_CO_TRY(serialise(origin, head, body));
-  const MonoTime now = deadline.is_never() ? MonoTime() : core->clock.mono();
-  if (!deadline.is_never() && deadline.passed(now))
-    co_return fail(Errc::kTimeout, "deadline passed");
-  call->core = core;
+  call->out = STINT_TRY(serialise(origin, head, body));
+  call->core = shared_from_this();
   call->key = pool_key(origin);
-  call->origin = std::move(origin);
+  call->origin = origin;
   call->method = std::move(head.method);
   call->body = body;
   call->body_left = body.length;
@@ -259,19 +257,8 @@ rt::Co<Result<ClientExchange>> ClientCore::open(std::shared_ptr<ClientCore> core
                     (body.kind == http::Framing::Kind::kLength && body.length == 0);
   call->replayable = call->body_done &&
                      (call->method == "GET" || call->method == "HEAD" || call->method == "OPTIONS");
-  call->deadline = deadline;
-  call->wire = core->take(call->key, !call->replayable);
-  call->reused = call->wire != nullptr;
-  if (!call->wire) call->wire = STINT_CO_TRY(co_await connect(core, call->origin, deadline));
-  if (!deadline.is_never())
-    call->until = core->ticker->after(
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline.at() - now));
-  call->wire->set_hard_limit(call->until);
-  // Sent now even when a body follows: an upstream may refuse by the head alone.
-  const auto sent = co_await call->wire->write({call->out});
-  // A dead pooled connection is found by head(), which tries again where that is allowed.
-  if (!sent && !(call->replayable && call->reused)) co_return fail(sent.error());
-  co_return ClientExchange(std::move(call));
+  call->bounds = bounds;
+  return call;
 }
 
 Client::Client(rt::Executor executor, const Clock& clock, TlsClient tls, ClientLimits limits)
@@ -279,9 +266,17 @@ Client::Client(rt::Executor executor, const Clock& clock, TlsClient tls, ClientL
 
 Client::~Client() { core_->close(); }
 
+Result<ClientExchange> Client::begin(const Origin& origin, http::RequestHead head,
+                                     http::Framing body, CallBounds bounds) {
+  return ClientExchange(STINT_TRY(core_->begin(origin, std::move(head), body, bounds)));
+}
+
 rt::Co<Result<ClientExchange>> Client::open(Origin origin, http::RequestHead head,
                                             http::Framing body, rt::Deadline deadline) {
-  return ClientCore::open(core_, std::move(origin), std::move(head), body, deadline);
+  auto exchange = begin(origin, std::move(head), body, {.deadline = deadline, .quiet = {}});
+  if (!exchange) co_return fail(exchange.error());
+  STINT_CO_TRY(co_await exchange->send_head());
+  co_return *std::move(exchange);
 }
 
 Client::Stats Client::stats() const {

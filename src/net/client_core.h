@@ -9,6 +9,7 @@
 
 #include "body_decoder.h"
 #include "stint/net/client.h"
+#include "stint/rt/cancel.h"
 #include "tls_state.h"
 #include "wire.h"
 
@@ -18,11 +19,11 @@ namespace stint::net {
 struct ClientCore : std::enable_shared_from_this<ClientCore> {
   ClientCore(const rt::Executor& executor, const Clock& clock, TlsClient tls, ClientLimits limits);
 
-  static rt::Co<Result<ClientExchange>> open(std::shared_ptr<ClientCore> core, Origin origin,
-                                             http::RequestHead head, http::Framing body,
-                                             rt::Deadline deadline);
+  Result<std::shared_ptr<ClientCall>> begin(const Origin& origin, http::RequestHead head,
+                                            http::Framing body, CallBounds bounds);
   static rt::Co<Result<std::shared_ptr<Wire>>> connect(std::shared_ptr<ClientCore> core,
-                                                       Origin origin, rt::Deadline deadline);
+                                                       Origin origin, rt::Deadline deadline,
+                                                       rt::CancelToken cancel);
   // The youngest idle connection to `key`; null when there is none. `probe`: asks the kernel too
   // whether the other side has closed it.
   std::shared_ptr<Wire> take(const std::string& key, bool probe);
@@ -49,12 +50,14 @@ struct ClientCore : std::enable_shared_from_this<ClientCore> {
 struct ClientCall {
   ~ClientCall();
 
+  rt::Co<Status> send_head();
   rt::Co<Status> send(std::string_view bytes);
   rt::Co<Status> finish();
   rt::Co<Result<http::ResponseHead>> head();
-  rt::Co<Result<std::size_t>> read_some(std::span<char> out);
+  rt::Co<Result<std::string_view>> read_piece();
   // Gives the connection back if both messages ended in order, else closes it. Idempotent.
   void end();
+  void abort();
 
   std::shared_ptr<ClientCore> core;
   std::shared_ptr<Wire> wire;
@@ -62,19 +65,21 @@ struct ClientCall {
   std::string key;
   std::string method;
   std::string out;  // request head, kept while it may have to be sent again
-  rt::Deadline deadline = rt::Deadline::never();
+  CallBounds bounds;
   std::uint64_t until = Ticker::kNever;
-  bool replayable = false, reused = false;
+  bool begun = false, replayable = false, reused = false;
+  std::optional<rt::CancelSource> connecting;
 
   http::Framing body;
   std::uint64_t body_left = 0;
-  bool body_done = false;
+  bool body_done = false, body_lost = false;
 
   bool has_head = false, persistent = false, ended = false, aborted = false;
   http::Framing framing;
   std::optional<BodyDecoder> decoder;
 
  private:
+  rt::Co<Status> connect();
   rt::Co<Status> again();
   Result<http::ResponseHead> judge(std::string_view block, bool& interim);
   std::uint64_t read_until() const;

@@ -27,8 +27,50 @@ Error ClientCall::cause(const Error& error) const {
   return error;
 }
 
+// While the request is not out, it is not the upstream's turn: write_time and the deadline bound
+// it.
 std::uint64_t ClientCall::read_until() const {
-  return std::min(core->ticker->after(core->limits.read_time), until);
+  if (!body_done && !body_lost) return until;
+  const bool own = bounds.quiet > std::chrono::milliseconds(0);
+  return std::min(core->ticker->after(own ? bounds.quiet : core->limits.read_time), until);
+}
+
+void ClientCall::abort() {
+  if (ended) return;
+  aborted = true;
+  if (connecting) connecting->cancel();
+  if (wire) wire->cut({Errc::kCancelled, "exchange aborted"}, true);
+}
+
+rt::Co<Status> ClientCall::connect() {
+  connecting.emplace();
+  auto made = co_await ClientCore::connect(core, origin, bounds.deadline, connecting->token());
+  connecting.reset();
+  if (aborted) co_return fail(Errc::kCancelled, "exchange aborted");
+  if (!made) co_return fail(made.error());
+  wire = *std::move(made);
+  co_return Status();
+}
+
+rt::Co<Status> ClientCall::send_head() {
+  if (begun || ended) co_return fail(Errc::kConflict, "head sent already");
+  begun = true;
+  if (aborted) co_return fail(Errc::kCancelled, "exchange aborted");
+  const bool bounded = !bounds.deadline.is_never();
+  const MonoTime now = bounded ? core->clock.mono() : MonoTime();
+  if (bounded && bounds.deadline.passed(now)) co_return fail(Errc::kTimeout, "deadline passed");
+  wire = core->take(key, !replayable);
+  reused = wire != nullptr;
+  if (!wire) STINT_CO_TRY(co_await connect());
+  if (bounded)
+    until = core->ticker->after(
+        std::chrono::duration_cast<std::chrono::milliseconds>(bounds.deadline.at() - now));
+  wire->set_hard_limit(until);
+  // Sent now even when a body follows: an upstream may refuse by the head alone.
+  const auto sent = co_await wire->write({out});
+  // A dead pooled connection is found by head(), which tries again where that is allowed.
+  if (!sent && !(replayable && reused && !aborted)) co_return fail(cause(sent.error()));
+  co_return Status();
 }
 
 rt::Co<Status> ClientCall::send(std::string_view bytes) {
@@ -49,7 +91,11 @@ rt::Co<Status> ClientCall::send(std::string_view bytes) {
     sent = co_await wire->write(
         {std::string_view(size, static_cast<std::size_t>(end_of_size + 2 - size)), bytes, "\r\n"});
   }
-  if (!sent) co_return fail(cause(sent.error()));
+  if (!sent) {
+    body_lost = true;
+    wire->limit_read(read_until());  // a head() that is awaited meanwhile may still say why
+    co_return fail(cause(sent.error()));
+  }
   co_return Status();
 }
 
@@ -63,6 +109,7 @@ rt::Co<Status> ClientCall::finish() {
     if (!sent) co_return fail(cause(sent.error()));
   }
   body_done = true;
+  wire->limit_read(read_until());  // of a head() that is awaited meanwhile
   co_return Status();
 }
 
@@ -71,11 +118,7 @@ rt::Co<Status> ClientCall::again() {
   reused = false;
   ++core->retried;
   wire->cut({Errc::kCancelled, "connection dropped"}, false);
-  wire = STINT_CO_TRY(co_await ClientCore::connect(core, origin, deadline));
-  if (aborted) {
-    wire->cut({Errc::kCancelled, "exchange aborted"}, true);
-    co_return fail(Errc::kCancelled, "exchange aborted");
-  }
+  STINT_CO_TRY(co_await connect());
   wire->set_hard_limit(until);
   co_return co_await wire->write({out});
 }
@@ -134,20 +177,20 @@ rt::Co<Result<http::ResponseHead>> ClientCall::head() {
   }
 }
 
-rt::Co<Result<std::size_t>> ClientCall::read_some(std::span<char> to) {
+rt::Co<Result<std::string_view>> ClientCall::read_piece() {
   if (!has_head) co_return fail(Errc::kConflict, "head not read");
   if (decoder->done()) {
     end();
-    co_return std::size_t{0};
+    co_return std::string_view();
   }
   if (ended || !wire) co_return fail(Errc::kConflict, "exchange over");
-  const auto n = co_await wire->read_body(*decoder, to, read_until());
-  if (!n) {
+  const auto piece = co_await wire->read_body(*decoder, std::string_view::npos, read_until());
+  if (!piece) {
     wire->cut({Errc::kCancelled, "response broken"}, true);
-    co_return fail(cause(n.error()));
+    co_return fail(cause(piece.error()));
   }
-  if (*n == 0) end();
-  co_return *n;
+  if (piece->empty()) end();
+  co_return *piece;
 }
 
 // --- ClientExchange
@@ -165,14 +208,21 @@ ClientExchange::~ClientExchange() {
   if (call_) call_->end();
 }
 
+rt::Co<Status> ClientExchange::send_head() { return call_->send_head(); }
+void ClientExchange::be_quiet_at_most(std::chrono::milliseconds quiet) {
+  call_->bounds.quiet = quiet;
+}
 rt::Co<Status> ClientExchange::write(std::string_view bytes) { return call_->send(bytes); }
 rt::Co<Status> ClientExchange::finish() { return call_->finish(); }
 rt::Co<Result<http::ResponseHead>> ClientExchange::head() { return call_->head(); }
 http::Framing ClientExchange::framing() const { return call_->framing; }
-rt::Co<Result<std::size_t>> ClientExchange::read_some(std::span<char> out) {
-  return call_->read_some(out);
-}
+rt::Co<Result<std::string_view>> ClientExchange::read_piece() { return call_->read_piece(); }
 bool ClientExchange::reused_connection() const { return call_->reused; }
+bool ClientExchange::past_deadline() const {
+  return call_->core->ticker->now() >= call_->until ||
+         (!call_->bounds.deadline.is_never() &&
+          call_->bounds.deadline.passed(call_->core->clock.mono()));
+}
 
 namespace {
 rt::Co<Result<std::string>> read_all(ClientExchange& exchange, std::size_t limit) {
@@ -183,19 +233,13 @@ rt::Co<Result<std::string>> read_all(ClientExchange& exchange, std::size_t limit
     body.reserve(static_cast<std::size_t>(framing.length));
   }
   for (;;) {
-    char piece[8192];
-    const auto n = co_await exchange.read_some(piece);
-    if (!n) co_return fail(n.error());
-    if (*n == 0) co_return body;
-    if (*n > limit - body.size()) co_return fail(Errc::kTooLarge, "response body over the limit");
-    body.append(piece, *n);
+    const auto piece = co_await exchange.read_piece();
+    if (!piece) co_return fail(piece.error());
+    if (piece->empty()) co_return body;
+    if (piece->size() > limit - body.size())
+      co_return fail(Errc::kTooLarge, "response body over the limit");
+    body += *piece;
   }
-}
-
-void abort_call(ClientCall& call) {
-  if (call.ended) return;
-  call.aborted = true;
-  if (call.wire) call.wire->cut({Errc::kCancelled, "exchange aborted"}, true);
 }
 }  // namespace
 
@@ -203,7 +247,7 @@ rt::Co<Result<std::string>> ClientExchange::read_body(std::size_t limit) {
   return read_all(*this, limit);
 }
 
-void ClientExchange::abort() { abort_call(*call_); }
+void ClientExchange::abort() { call_->abort(); }
 
 ClientExchange::Abort ClientExchange::abort_handle() const {
   Abort handle;
@@ -215,7 +259,7 @@ void ClientExchange::Abort::abort() const {
   auto call = call_.lock();
   if (!call) return;
   const auto executor = call->core->context.get_executor();
-  rt::post(executor, [call = std::move(call)] { abort_call(*call); });
+  rt::post(executor, [call = std::move(call)] { call->abort(); });
 }
 
 }  // namespace stint::net

@@ -149,13 +149,13 @@ rt::Co<bool> Connection::settle() {
     if (expects_continue_ || body_->remaining() > core_->limits.swallow) {
       close_after = true;
     } else {
-      char sink[4096];
       std::size_t swallowed = 0;
       const auto until = shard_.ticker->after(core_->limits.body_time);
       while (!body_->done() && swallowed <= core_->limits.swallow) {
-        const auto n = co_await wire_->read_body(*body_, sink, std::min(until, body_until_));
-        if (!n) break;
-        swallowed += *n;
+        const auto piece =
+            co_await wire_->read_body(*body_, std::string_view::npos, std::min(until, body_until_));
+        if (!piece) break;
+        swallowed += piece->size();
       }
       if (!body_->done()) close_after = true;
     }

@@ -30,7 +30,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   // What Exchange forwards to.
   rt::Co<Result<std::string>> read_body(std::size_t limit);
-  rt::Co<Result<std::size_t>> read_some(std::span<char> out);
+  rt::Co<Result<std::string_view>> read_piece(std::size_t most);
   rt::Co<Status> respond(http::Response response);
   rt::Co<Status> respond_raw(std::string_view bytes);
   rt::Co<Status> start(http::ResponseHead head);

@@ -32,8 +32,8 @@ Error Connection::client_gone(const Error& error) const {
   return error;
 }
 
-rt::Co<Result<std::size_t>> Connection::read_some(std::span<char> out) {
-  if (body_->done()) co_return std::size_t{0};
+rt::Co<Result<std::string_view>> Connection::read_piece(std::size_t most) {
+  if (body_->done()) co_return std::string_view();
   if (expects_continue_) {
     expects_continue_ = false;
     if (wire_->buffered().empty() && reply == Reply::kNone) {
@@ -42,12 +42,13 @@ rt::Co<Result<std::size_t>> Connection::read_some(std::span<char> out) {
     }
   }
   const auto until = std::min(shard_.ticker->after(core_->limits.body_time), body_until_);
-  auto n = co_await wire_->read_body(*body_, out, until);
-  if (n) co_return n;
+  auto piece = co_await wire_->read_body(*body_, most, until);
+  if (piece) co_return piece;
   // Where the message ends is no longer known: nothing may follow on this connection.
   close_after = true;
-  if (n.error().code == Errc::kTimeout) core_->timed_out.fetch_add(1, std::memory_order_relaxed);
-  co_return fail(client_gone(n.error()));
+  if (piece.error().code == Errc::kTimeout)
+    core_->timed_out.fetch_add(1, std::memory_order_relaxed);
+  co_return fail(client_gone(piece.error()));
 }
 
 rt::Co<Result<std::string>> Connection::read_body(std::size_t limit) {
@@ -58,15 +59,14 @@ rt::Co<Result<std::string>> Connection::read_body(std::size_t limit) {
   }
   body.reserve(static_cast<std::size_t>(body_->remaining()));
   for (;;) {
-    char piece[8192];
-    const auto n = co_await read_some(piece);
-    if (!n) co_return fail(n.error());
-    if (*n == 0) co_return body;
-    if (*n > limit - body.size()) {
+    const auto piece = co_await read_piece(std::string_view::npos);
+    if (!piece) co_return fail(piece.error());
+    if (piece->empty()) co_return body;
+    if (piece->size() > limit - body.size()) {
       close_after = true;
       co_return fail(Errc::kTooLarge, "request body over the limit");
     }
-    body.append(piece, *n);
+    body += *piece;
   }
 }
 
@@ -239,8 +239,8 @@ bool Exchange::has_body() const {
 rt::Co<Result<std::string>> Exchange::read_body(std::size_t limit) {
   return connection_->read_body(limit);
 }
-rt::Co<Result<std::size_t>> Exchange::read_some(std::span<char> out) {
-  return connection_->read_some(out);
+rt::Co<Result<std::string_view>> Exchange::read_piece(std::size_t most) {
+  return connection_->read_piece(most);
 }
 rt::Co<Status> Exchange::respond(http::Response response) {
   return connection_->respond(std::move(response));

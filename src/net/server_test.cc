@@ -488,12 +488,11 @@ TEST(Server, ReadsAreBackPressured) {
   std::atomic<std::size_t> got{0};
   Rig rig([&](Exchange& ex) -> rt::Co<void> {
     EXPECT_TRUE(co_await go.wait());
-    std::string piece(64 * 1024, '\0');
     for (;;) {
-      const auto n = co_await ex.read_some(piece);
-      EXPECT_TRUE(n);
-      if (!n || *n == 0) break;
-      got += *n;
+      const auto piece = co_await ex.read_piece();
+      EXPECT_TRUE(piece);
+      if (!piece || piece->empty()) break;
+      got += piece->size();
     }
     (void)co_await ex.respond(text("ok"));
   });

@@ -82,6 +82,7 @@ void Wire::consume(std::size_t n) {
 }
 
 void Wire::shrink() {
+  lent_ = false;
   if (begin_ != end_ || reading_ || capacity_ <= kKeptBuffer) return;
   buffer_.reset();
   capacity_ = begin_ = end_ = 0;
@@ -195,6 +196,7 @@ rt::Co<void> Wire::park() {
 rt::Co<Status> Wire::fill(std::uint64_t until_tick) {
   if (cut_ || ended()) co_return input_error();
   if (until_tick <= ticker_->now()) co_return fail(Errc::kTimeout, "read timed out");
+  lent_ = false;
   const std::size_t before = end_ - begin_;
   if (!reading_) {
     if (!make_room()) co_return fail(Errc::kTooLarge, "input buffer full");
@@ -219,7 +221,7 @@ rt::Co<Status> Wire::fill(std::uint64_t until_tick) {
 }
 
 void Wire::read_ahead() {
-  if (reading_ || cut_ || ended() || !make_room()) return;
+  if (lent_ || reading_ || cut_ || ended() || !make_room()) return;
   const std::size_t before = end_;
   if (tls_ && tls_->pending()) absorb();
   if (end_ == before && !ended()) {
@@ -233,23 +235,27 @@ void Wire::read_ahead() {
   });
 }
 
-rt::Co<Result<std::size_t>> Wire::read_body(BodyDecoder& decoder, std::span<char> out,
-                                            std::uint64_t until_tick) {
-  if (out.empty()) co_return fail(Errc::kInternal, "read into nothing");
+rt::Co<Result<std::string_view>> Wire::read_body(BodyDecoder& decoder, std::size_t most,
+                                                 std::uint64_t until_tick) {
+  lent_ = false;
   for (;;) {
-    if (decoder.done()) co_return std::size_t{0};
+    if (decoder.done()) {
+      if (on_unasked) read_ahead();  // held back while the last piece was lent
+      co_return std::string_view();
+    }
     if (!buffered().empty()) {
-      const auto step = decoder.decode(buffered(), out);
+      const auto step = decoder.decode(buffered(), most);
       if (!step) co_return fail(step.error());
       consume(step->consumed);
-      if (step->produced > 0) co_return step->produced;
-      continue;
+      if (step->data.empty()) continue;
+      lent_ = true;
+      co_return step->data;
     }
     const auto filled = co_await fill(until_tick);
     if (filled) continue;
     if (eof_ && !cut_ && buffered().empty()) {
       if (const auto whole = decoder.at_end(); !whole) co_return fail(whole.error());
-      co_return std::size_t{0};
+      co_return std::string_view();
     }
     co_return fail(filled.error());
   }

@@ -66,9 +66,14 @@ class Wire final : public Ticker::Entry, public std::enable_shared_from_this<Wir
   rt::Co<Status> fill(std::uint64_t until_tick);
   // Starts filling without waiting for it, while there is room; see on_unasked.
   void read_ahead();
-  // The next bytes of a body, decoded; 0: its end.
-  rt::Co<Result<std::size_t>> read_body(BodyDecoder& decoder, std::span<char> out,
-                                        std::uint64_t until_tick);
+  // The next bytes of a body, decoded, at most `most`; empty: its end. They lie in the buffer and
+  // die at the next read_body(), fill() or shrink().
+  rt::Co<Result<std::string_view>> read_body(BodyDecoder& decoder, std::size_t most,
+                                             std::uint64_t until_tick);
+  // Bounds anew the wait of a coroutine that is in fill().
+  void limit_read(std::uint64_t tick) {
+    if (resume_) read_at_ = tick;
+  }
   // The other side has ended its direction, in order or not.
   bool ended() const { return eof_ || failed_; }
 
@@ -90,7 +95,8 @@ class Wire final : public Ticker::Entry, public std::enable_shared_from_this<Wir
   Ticker& ticker() { return *ticker_; }
   Socket& socket() { return socket_; }
 
-  // Gives back what bodies made the input buffer grow to.
+  // Between two messages: nothing lent is looked at any more; gives back what bodies made the
+  // input buffer grow to.
   void shrink();
 
   // Called when read_ahead() found something while no coroutine waited: bytes, or the end. Also on
@@ -118,6 +124,7 @@ class Wire final : public Ticker::Entry, public std::enable_shared_from_this<Wir
 
   std::unique_ptr<char[]> buffer_;
   std::size_t capacity_ = 0, begin_ = 0, end_ = 0, max_buffer_;
+  bool lent_ = false;  // bytes before begin_ are still looked at
   bool reading_ = false, eof_ = false, failed_ = false, cancelled_ = false, timed_out_ = false;
   std::move_only_function<void()> resume_;
 

@@ -41,6 +41,33 @@ bool SharedEvent::is_set() const {
   return state_->is_set;
 }
 
+struct Subscription::Node final : detail::Listener, std::enable_shared_from_this<Node> {
+  Node(const Executor& e, std::move_only_function<void()> a) : executor(e), act(std::move(a)) {}
+  void notify() override {
+    boost::asio::post(executor, [self = shared_from_this()] {
+      if (self->act) std::exchange(self->act, nullptr)();
+    });
+  }
+  Executor executor;
+  std::move_only_function<void()> act;  // touched on the executor only
+};
+
+Subscription::Subscription(const SharedEvent& event, const Executor& executor,
+                           std::move_only_function<void()> act)
+    : node_(std::make_shared<Node>(executor, std::move(act))) {
+  detail::EventAccess::add(event, node_);
+}
+Subscription& Subscription::operator=(Subscription&& o) noexcept {
+  if (this != &o) {
+    if (node_) node_->act = nullptr;
+    node_ = std::move(o.node_);
+  }
+  return *this;
+}
+Subscription::~Subscription() {
+  if (node_) node_->act = nullptr;
+}
+
 namespace {
 
 struct IndexListener final : detail::Listener {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "stint/codec/url.h"
 #include "stint/http/route.h"
 #include "stint/jose/jwk.h"
 #include "stint/policy/policy_set.h"
@@ -24,6 +25,7 @@ class Directory {
   };
   struct UpstreamEntry {
     resource::Upstream upstream;
+    codec::Url url;  // upstream.url
     std::vector<resource::ActionRule> actions;
     http::RouteTable routes;  // of a kHttp upstream: indexes into `actions`
     std::string audience;     // "<gateway url>/u/<name>": `aud` of its tokens

@@ -5,12 +5,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
 #include "stint/base/clock.h"
 #include "stint/base/error.h"
+#include "stint/codec/url.h"
 #include "stint/http/check.h"
 #include "stint/http/message.h"
 #include "stint/net/tls.h"
@@ -33,6 +33,7 @@ struct Origin {
   std::string authority() const;
   bool operator==(const Origin&) const = default;
 
+  static Origin of(const codec::Url& url);
   // "http(s)://host[:port]" with an empty path or more; the rest is ignored. kMalformed.
   static Result<Origin> parse(std::string_view url);
 };
@@ -49,6 +50,12 @@ struct ClientLimits {
   std::size_t chunk_overhead = 64 * 1024;  // chunk extensions and trailers of one body
 };
 
+// What bounds one exchange, beside the client's own limits.
+struct CallBounds {
+  rt::Deadline deadline = rt::Deadline::never();  // of the whole of it, its body included
+  std::chrono::milliseconds quiet{0};             // see ClientExchange::be_quiet_at_most()
+};
+
 // One request at an upstream. Destroying it early closes its connection; read to the end it goes
 // back to the pool. For the client's executor; abort_handle()'s product is for any thread.
 //
@@ -63,6 +70,12 @@ class ClientExchange {
   ClientExchange& operator=(ClientExchange&&) noexcept;
   ~ClientExchange();
 
+  // Connects, or takes a pooled connection, and sends the head. Once, before everything else.
+  rt::Co<Status> send_head();
+  // How long the upstream may leave us without a byte when it is its turn: from the end of the
+  // request, and between two pieces of the response. 0: the client's read_time.
+  void be_quiet_at_most(std::chrono::milliseconds quiet);
+
   // The request body, framed as open() was told. finish() says that it is complete; without a body
   // neither is needed. An upstream may answer before the body is sent: head() may be awaited
   // meanwhile by another coroutine.
@@ -73,10 +86,12 @@ class ClientExchange {
   rt::Co<Result<http::ResponseHead>> head();
   // How the response's body ends, after head().
   http::Framing framing() const;
-  rt::Co<Result<std::size_t>> read_some(std::span<char> out);  // 0: the end
-  rt::Co<Result<std::string>> read_body(std::size_t limit);    // kTooLarge
+  // The next bytes of the body; empty: the end. They die with the next read, and with *this.
+  rt::Co<Result<std::string_view>> read_piece();
+  rt::Co<Result<std::string>> read_body(std::size_t limit);  // kTooLarge
 
   bool reused_connection() const;
+  bool past_deadline() const;  // which of the bounds a kTimeout was
   void abort();  // cuts the connection; present and later operations fail with kCancelled
 
   class Abort {
@@ -91,7 +106,7 @@ class ClientExchange {
   Abort abort_handle() const;
 
  private:
-  friend struct ClientCore;
+  friend class Client;
   explicit ClientExchange(std::shared_ptr<ClientCall> call);
   std::shared_ptr<ClientCall> call_;
 };
@@ -109,10 +124,12 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Connects (or takes a pooled connection) and sends the head. `body` says how the request body
-  // is framed: kNone, kLength (0: "Content-Length: 0") or kChunked. The deadline bounds the whole
-  // exchange, its body included. Content-Length, Transfer-Encoding and Connection in `head` are
-  // refused: kMalformed.
+  // An exchange that can be aborted from now on, of which nothing is sent yet. `body` says how the
+  // request body is framed: kNone, kLength (0: "Content-Length: 0") or kChunked. Content-Length,
+  // Transfer-Encoding and Connection in `head` are refused: kMalformed.
+  Result<ClientExchange> begin(const Origin& origin, http::RequestHead head, http::Framing body,
+                               CallBounds bounds);
+  // begin() and send_head().
   rt::Co<Result<ClientExchange>> open(Origin origin, http::RequestHead head, http::Framing body,
                                       rt::Deadline deadline);
 

@@ -6,7 +6,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -92,8 +91,9 @@ class Exchange {
 
   // The whole body, or kTooLarge as soon as it is known to exceed `limit`.
   rt::Co<Result<std::string>> read_body(std::size_t limit);
-  // The next bytes, decoded from chunks; 0: the end. Sends 100 Continue first where it is awaited.
-  rt::Co<Result<std::size_t>> read_some(std::span<char> out);
+  // The next bytes, decoded from chunks, at most `most`; empty: the end. They die with the next
+  // read. Sends 100 Continue first where it is awaited.
+  rt::Co<Result<std::string_view>> read_piece(std::size_t most = std::string_view::npos);
 
   // Connection, Date, Content-Length and Transfer-Encoding are ours; give none of them, except that
   // a Content-Length given to start() is kept and enforced (without one: chunked).

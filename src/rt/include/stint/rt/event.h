@@ -34,6 +34,23 @@ class SharedEvent {
   std::shared_ptr<State> state_;
 };
 
+// Runs `act` on `executor` once the event is set: later, never inside set(), and not after the
+// subscription is gone. Cheaper than a coroutine that waits. To be destroyed on its executor, or
+// when that runs no more.
+class Subscription {
+ public:
+  Subscription() = default;
+  Subscription(const SharedEvent& event, const Executor& executor,
+               std::move_only_function<void()> act);
+  Subscription(Subscription&&) noexcept = default;
+  Subscription& operator=(Subscription&& o) noexcept;
+  ~Subscription();
+
+ private:
+  struct Node;
+  std::shared_ptr<Node> node_;
+};
+
 // The index of one event that is set: the first in order if several are. kTimeout, kCancelled.
 Co<Result<std::size_t>> wait_any(std::vector<SharedEvent> events, Deadline deadline);
 
