@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
 #include <charconv>
 #include <cstdint>
 #include <cstring>
@@ -28,6 +29,20 @@ std::size_t plain_run(std::string_view text) {
          text[i] != '\\')
     ++i;
   return i;
+}
+
+void append_number(std::string& out, std::int64_t number) {
+  char digits[20];
+  out.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
+}
+
+void append_list(std::string& out, std::span<const std::string> texts) {
+  out += '[';
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (i != 0) out += ',';
+    append_json_string(out, texts[i]);
+  }
+  out += ']';
 }
 
 }  // namespace
@@ -97,8 +112,7 @@ void ObjectWriter::add(std::string_view key, std::string_view text) {
 
 void ObjectWriter::add(std::string_view key, std::int64_t number) {
   open(key);
-  char digits[20];
-  values_.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
+  append_number(values_, number);
   close();
 }
 
@@ -106,12 +120,7 @@ void ObjectWriter::add(std::string_view key, bool value) { add_raw(key, value ? 
 
 void ObjectWriter::add(std::string_view key, std::span<const std::string> texts) {
   open(key);
-  values_ += '[';
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    if (i != 0) values_ += ',';
-    append_json_string(values_, texts[i]);
-  }
-  values_ += ']';
+  append_list(values_, texts);
   close();
 }
 
@@ -144,6 +153,56 @@ std::string ObjectWriter::finish_text() {
 Canonical ObjectWriter::finish() {
   Canonical out;
   out.text_ = finish_text();
+  return out;
+}
+
+void SortedWriter::open(std::string_view key) {
+  assert(last_.back() < key);
+  if (!last_.back().empty()) text_ += ',';
+  last_.back() = key;
+  text_ += '"';
+  text_ += key;
+  text_ += "\":";
+}
+
+void SortedWriter::add(std::string_view key, std::string_view text) {
+  open(key);
+  append_json_string(text_, text);
+}
+
+void SortedWriter::add(std::string_view key, std::int64_t number) {
+  open(key);
+  append_number(text_, number);
+}
+
+void SortedWriter::add(std::string_view key, bool value) { add_raw(key, value ? "true" : "false"); }
+
+void SortedWriter::add(std::string_view key, std::span<const std::string> texts) {
+  open(key);
+  append_list(text_, texts);
+}
+
+void SortedWriter::add_raw(std::string_view key, std::string_view canonical_json) {
+  open(key);
+  text_ += canonical_json;
+}
+
+void SortedWriter::begin(std::string_view key) {
+  open(key);
+  text_ += '{';
+  last_.emplace_back();
+}
+
+void SortedWriter::end() {
+  text_ += '}';
+  last_.pop_back();
+}
+
+Canonical SortedWriter::finish() && {
+  end();
+  assert(last_.empty());
+  Canonical out;
+  out.text_ = std::move(text_);
   return out;
 }
 

@@ -9,35 +9,7 @@
 namespace stint::authority {
 namespace {
 
-using audit::ObjectWriter;
-
-std::string upstream_text(const policy::UpstreamFacts& u) {
-  ObjectWriter w;
-  w.add("kind", u.kind);
-  w.add("labels", u.labels);
-  w.add("name", u.name);
-  w.add("sensitivity", u.sensitivity);
-  return w.finish_text();
-}
-
-std::string task_text(const policy::TaskFacts& t) {
-  ObjectWriter w;
-  w.add("age_seconds", t.age_seconds);
-  w.add("attended", t.attended);
-  w.add("autonomous", t.autonomous);
-  if (t.bytes_left) w.add("bytes_left", *t.bytes_left);
-  w.add("ceiling", t.ceiling);
-  w.add("depth", t.depth);
-  w.add("environment", t.environment);
-  w.add("grants", t.grants);
-  w.add("id", t.id);
-  w.add("inherits_human_read", t.inherits_human_read);
-  w.add("life_seconds", t.life_seconds);
-  w.add("purpose", t.purpose);
-  w.add("reference", t.reference);
-  if (t.requests_left) w.add("requests_left", *t.requests_left);
-  return w.finish_text();
-}
+using audit::SortedWriter;
 
 // A map is sorted by bytes: for ASCII names that is RFC 8785's order, and names of routes are
 // ASCII.
@@ -58,8 +30,8 @@ std::string arguments_text(const std::map<std::string, std::string>& arguments) 
   return out + '}';
 }
 
-std::string request_text(const policy::RequestFacts& r) {
-  ObjectWriter w;
+void put_request(SortedWriter& w, const policy::RequestFacts& r) {
+  w.begin("request");
   if (!r.arguments.empty()) w.add_raw("arguments", arguments_text(r.arguments));
   w.add("fresh_proof", r.fresh_proof);
   w.add("hour", r.hour);
@@ -68,7 +40,26 @@ std::string request_text(const policy::RequestFacts& r) {
   w.add("minute", r.minute);
   w.add("path", r.path);
   w.add("weekday", r.weekday);
-  return w.finish_text();
+  w.end();
+}
+
+void put_task(SortedWriter& w, const policy::TaskFacts& t) {
+  w.begin("task");
+  w.add("age_seconds", t.age_seconds);
+  w.add("attended", t.attended);
+  w.add("autonomous", t.autonomous);
+  if (t.bytes_left) w.add("bytes_left", *t.bytes_left);
+  w.add("ceiling", t.ceiling);
+  w.add("depth", t.depth);
+  w.add("environment", t.environment);
+  w.add("grants", t.grants);
+  w.add("id", t.id);
+  w.add("inherits_human_read", t.inherits_human_read);
+  w.add("life_seconds", t.life_seconds);
+  w.add("purpose", t.purpose);
+  w.add("reference", t.reference);
+  if (t.requests_left) w.add("requests_left", *t.requests_left);
+  w.end();
 }
 
 // Missing members take their defaults: facts of an older release stay readable.
@@ -112,41 +103,44 @@ policy::Operation operation_of(std::string_view text) {
 
 }  // namespace
 
-// Members in the order in which they are written, so that none has to be moved.
 audit::Canonical facts_to_json(const policy::Facts& f) {
-  ObjectWriter agent;
-  agent.add("labels", f.agent.labels);
-  agent.add("name", f.agent.name);
-  agent.add("owner", f.agent.owner);
-  agent.add("status", f.agent.status);
-
-  ObjectWriter w;
+  SortedWriter w;
   w.add("action", f.action);
-  w.add_raw("agent", agent.finish_text());
+  w.begin("agent");
+  w.add("labels", f.agent.labels);
+  w.add("name", f.agent.name);
+  w.add("owner", f.agent.owner);
+  w.add("status", f.agent.status);
+  w.end();
   if (f.approval && f.approval->granted) {
-    ObjectWriter a;
-    a.add("age_seconds", f.approval->age_seconds);
-    a.add("by", f.approval->by);
-    a.add("four_eyes", f.approval->four_eyes);
-    a.add("granted", true);
-    w.add_raw("approval", a.finish_text());
+    w.begin("approval");
+    w.add("age_seconds", f.approval->age_seconds);
+    w.add("by", f.approval->by);
+    w.add("four_eyes", f.approval->four_eyes);
+    w.add("granted", true);
+    w.end();
   }
   w.add("class", f.action_class);
   w.add("granted", f.granted);
   if (f.human) {
-    ObjectWriter h;
-    h.add("groups", f.human->groups);
-    h.add("id", f.human->id);
-    h.add("present", f.human->present);
-    w.add_raw("human", h.finish_text());
+    w.begin("human");
+    w.add("groups", f.human->groups);
+    w.add("id", f.human->id);
+    w.add("present", f.human->present);
+    w.end();
   }
   w.add("operation", policy::text(f.operation));
-  w.add_raw("request", request_text(f.request));
+  put_request(w, f.request);
   w.add("resource", f.resource);
   w.add("risk", f.risk.score);
-  w.add_raw("task", task_text(f.task));
-  w.add_raw("upstream", upstream_text(f.upstream));
-  return w.finish();
+  put_task(w, f.task);
+  w.begin("upstream");
+  w.add("kind", f.upstream.kind);
+  w.add("labels", f.upstream.labels);
+  w.add("name", f.upstream.name);
+  w.add("sensitivity", f.upstream.sensitivity);
+  w.end();
+  return std::move(w).finish();
 }
 
 Result<policy::Facts> facts_from_json(std::string_view text) {

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "stint/base/clock.h"
 #include "stint/base/error.h"
 #include "stint/base/id.h"
 #include "stint/base/log.h"
@@ -17,6 +18,15 @@
 
 namespace stint {
 namespace {
+
+// --- time ---
+TEST(Time, UtcText) {
+  const auto text = [](std::int64_t ms) { return utc_text(from_unix_millis(ms)); };
+  EXPECT_EQ(text(0), "1970-01-01T00:00:00Z");
+  EXPECT_EQ(text(951'827'696'999), "2000-02-29T12:34:56Z");
+  EXPECT_EQ(text(253'402'300'799'000), "9999-12-31T23:59:59Z");
+  EXPECT_EQ(text(-1), "1969-12-31T23:59:59Z");  // down, not toward zero
+}
 
 // --- errors ---
 static_assert(!std::is_constructible_v<Reason, std::string>, "an error must not carry input");

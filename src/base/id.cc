@@ -1,5 +1,7 @@
 #include "stint/base/id.h"
 
+#include <algorithm>
+
 namespace stint::detail {
 namespace {
 
@@ -13,11 +15,11 @@ int hex_value(char c) {
 }  // namespace
 
 std::string id_text(std::string_view prefix, const std::array<std::uint8_t, 16>& bytes) {
-  std::string out(prefix);
-  out.reserve(prefix.size() + 32);
+  std::string out(prefix.size() + 2 * bytes.size(), '\0');
+  char* to = std::ranges::copy(prefix, out.data()).out;
   for (const std::uint8_t b : bytes) {
-    out.push_back(kHex[b >> 4]);
-    out.push_back(kHex[b & 15]);
+    *to++ = kHex[b >> 4];
+    *to++ = kHex[b & 15];
   }
   return out;
 }

@@ -1,8 +1,5 @@
 #include "forward.h"
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "address.h"
@@ -134,9 +131,7 @@ http::ResponseHead Forward::answer_head(const http::ResponseHead& from_upstream)
   out.headers.set("Stint-Decision", permits.front().decision().str());
   out.headers.set("DPoP-Nonce", nonce);
   if (const auto live = authority.view().find(permits.front().task(), clock.mono()))
-    out.headers.set("Stint-Task-Expires",
-                    fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", std::chrono::floor<std::chrono::seconds>(
-                                                             (*live)->task()->deadline)));
+    out.headers.set("Stint-Task-Expires", utc_text((*live)->task()->deadline));
   return out;
 }
 

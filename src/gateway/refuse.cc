@@ -1,6 +1,5 @@
 #include "refuse.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,11 +22,9 @@ http::Problem problem_of(const authority::Verdict& verdict, TaskId task,
     p = http::Problem::of(Error{Errc::kApprovalRequired, "a person is asked first"});
     p.retryable = true;
     p.detail = approval.words;
-    p.approval = http::Problem::Approval{
-        .id = approval.id,
-        .url = issuer + "/v1/approvals/" + approval.id.str(),
-        .expires = fmt::format("{:%Y-%m-%dT%H:%M:%S}Z",
-                               std::chrono::floor<std::chrono::seconds>(approval.expires))};
+    p.approval = http::Problem::Approval{.id = approval.id,
+                                         .url = issuer + "/v1/approvals/" + approval.id.str(),
+                                         .expires = utc_text(approval.expires)};
     p.next_steps = {approve_step(approval),
                     "Then send exactly the same request again: it passes once. With the header "
                     "Prefer: wait=55 the answer is waited for."};

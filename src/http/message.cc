@@ -43,6 +43,7 @@ std::vector<std::string_view> Headers::all(std::string_view name) const {
 }
 
 void Headers::add(std::string name, std::string value) {
+  if (fields_.empty()) fields_.reserve(16);
   fields_.push_back({std::move(name), std::move(value)});
 }
 

@@ -25,6 +25,7 @@ class Canonical {
 
  private:
   friend class ObjectWriter;
+  friend class SortedWriter;
   std::string text_;
 };
 
@@ -56,6 +57,29 @@ class ObjectWriter {
   void close() { members_.back().length = values_.size() - members_.back().start; }
   std::string values_;
   std::vector<Member> members_;
+};
+
+// Writes one RFC 8785 object, nested ones in place, for who knows the order of its keys: members
+// are given sorted by key, which is asserted. Otherwise as ObjectWriter.
+class SortedWriter {
+ public:
+  SortedWriter() { text_.reserve(1024); }
+  void add(std::string_view key, std::string_view text);
+  void add(std::string_view key, const char* text) { add(key, std::string_view(text)); }
+  void add(std::string_view key, const std::string& text) { add(key, std::string_view(text)); }
+  void add(std::string_view key, std::int64_t number);
+  void add(std::string_view key, bool value);
+  void add(std::string_view key, std::span<const std::string> texts);
+  void add_raw(std::string_view key, std::string_view canonical_json);
+  void begin(std::string_view key);  // an object; what follows is in it
+  void end();
+  // After an end() for each begin(). The writer is used up.
+  Canonical finish() &&;
+
+ private:
+  void open(std::string_view key);
+  std::string text_ = "{";
+  std::vector<std::string_view> last_{{}};  // key of each open object
 };
 
 // Appends the RFC 8785 string form, quotes included.

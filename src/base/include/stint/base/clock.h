@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 namespace stint {
 
@@ -34,5 +35,7 @@ inline WallTime from_unix_seconds(std::int64_t s) {
 inline WallTime from_unix_millis(std::int64_t ms) {
   return WallTime(std::chrono::milliseconds(ms));
 }
+// RFC 3339 in UTC, whole seconds, rounded down: "2026-11-22T04:48:54Z". Years 0 to 9999.
+std::string utc_text(WallTime t);
 
 }  // namespace stint
