@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/json/array.hpp>
 
 #include "stint/codec/json.h"
@@ -175,12 +174,11 @@ struct Relay::Side {
 };
 
 rt::Co<Result<bool>> Relay::upload(net::Exchange* exchange, net::ClientExchange* up, Side* side) {
-  std::array<char, 32 * 1024> piece;
   for (;;) {
-    const std::size_t n =
-        STINT_CO_TRY(co_await rt::with_cancel(exchange->read_some(piece), side->stop.token()));
-    if (n == 0) break;
-    STINT_CO_TRY(co_await up->write(std::string_view(piece.data(), n)));
+    const auto piece =
+        STINT_CO_TRY(co_await rt::with_cancel(exchange->read_piece(), side->stop.token()));
+    if (piece.empty()) break;
+    STINT_CO_TRY(co_await up->write(piece));
   }
   STINT_CO_TRY(co_await up->finish());
   co_return true;
@@ -201,11 +199,10 @@ rt::Co<Result<bool>> Relay::answer(net::Exchange* exchange, net::ClientExchange*
     if (const auto value = head.headers.one(name)) out.headers.set(name, std::string(*value));
   out.headers.remove("WWW-Authenticate");
   STINT_CO_TRY(co_await exchange->start(std::move(out)));
-  std::array<char, 32 * 1024> piece;
   for (;;) {
-    const std::size_t n = STINT_CO_TRY(co_await up->read_some(piece));
-    if (n == 0) break;
-    STINT_CO_TRY(co_await exchange->write(std::string_view(piece.data(), n)));
+    const auto piece = STINT_CO_TRY(co_await up->read_piece());
+    if (piece.empty()) break;
+    STINT_CO_TRY(co_await exchange->write(piece));
   }
   STINT_CO_TRY(co_await exchange->finish());
   co_return true;
