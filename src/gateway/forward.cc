@@ -15,6 +15,13 @@ bool is_empty(const http::Framing& f) {
          (f.kind == http::Framing::Kind::kLength && f.length == 0);
 }
 
+// Coded in a way that hides what it holds. An empty or identity coding is none (RFC 9110 s8.4).
+bool is_coded(const http::Headers& headers) {
+  return std::ranges::any_of(headers.all("Content-Encoding"), [](std::string_view value) {
+    return !value.empty() && !http::iequal(value, "identity");
+  });
+}
+
 constexpr Error kTooMuch{Errc::kTooLarge, "the request is larger than this upstream takes"};
 constexpr Error kClientLeft{Errc::kCancelled, "the client is gone"};
 
@@ -68,8 +75,6 @@ Result<http::RequestHead> Forward::head_for(const authority::Permit& permit) {
                          .target = {},
                          .headers = http::for_upstream(exchange.head().headers)};
   head.headers.remove("Content-Length");
-  // Compressed answers could not be searched for the credential.
-  if (upstream.kind == resource::UpstreamKind::kHttp) head.headers.remove("Accept-Encoding");
   head.headers.remove("Prefer");
   head.target = forwarded(entry.url.path, target);
   auto released = authority.release(permit, clock.wall());
@@ -86,8 +91,7 @@ Result<http::RequestHead> Forward::head_for(const authority::Permit& permit) {
     // Each of two ranges may hold half of what has to be hidden; a coded answer hides it from us.
     head.headers.remove("Range");
     head.headers.remove("If-Range");
-    if (upstream.kind == resource::UpstreamKind::kHttp)
-      head.headers.set("Accept-Encoding", "identity");
+    head.headers.set("Accept-Encoding", "identity");
   }
   return head;
 }
@@ -141,6 +145,9 @@ rt::Co<Status> Forward::relay(net::ClientExchange& up) {
   up.be_quiet_at_most(upstream.limits.idle_timeout);
   outcome_.status = head->status;
   const auto framing = up.framing();
+  if (masker_.hides() && framing.kind != http::Framing::Kind::kNone && is_coded(head->headers))
+    co_return ended(audit::Ending::kRefused,
+                    {Errc::kUnavailable, "the upstream's answer is coded and cannot be searched"});
   if (framing.kind == http::Framing::Kind::kLength &&
       framing.length > static_cast<std::uint64_t>(most_))
     co_return ended(audit::Ending::kRefused, too_much());

@@ -324,6 +324,17 @@ TEST_F(GatewayCalls, HeadersAreCleanInBothDirections) {
     EXPECT_FALSE(seen.headers.has(name)) << name;
 }
 
+// It was asked for identity. Passed on, a coding would carry the credential past the search.
+TEST_F(GatewayCalls, ACodedAnswerIsRefusedWhileACredentialIsHidden) {
+  upstream.reply.headers.add("Content-Encoding", "x-unknown");
+  upstream.reply.body = "coded " + std::string(testkit::kPlantedSecret);
+  const Answer got = send({});
+  EXPECT_EQ(got.status, 503U);
+  EXPECT_EQ(got.reason(), "the upstream's answer is coded and cannot be searched");
+  upstream.reply.headers.set("Content-Encoding", "identity");
+  EXPECT_EQ(send({}).body, "coded *********************");
+}
+
 TEST_F(GatewayCalls, ARedirectIsPassedOnAndNotFollowed) {
   Upstream elsewhere;
   upstream.reply.status = 307;

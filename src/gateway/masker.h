@@ -20,6 +20,7 @@ class Masker {
   ~Masker();
 
   void hide(std::string text);  // not empty; before the first feed()
+  bool hides() const { return !needles_.empty(); }
 
   // What may be sent of everything fed so far; the view lives until the next call, and may be one
   // of `bytes`.
