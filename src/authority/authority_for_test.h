@@ -14,6 +14,7 @@
 #include "stint/rt/runtime.h"
 #include "stint/store/store.h"
 #include "stint/testkit/manual_clock.h"
+#include "stint/testkit/reveal.h"
 #include "stint/testkit/temp_dir.h"
 #include "stint/vault/vault.h"
 
@@ -109,6 +110,12 @@ class Fixture : public testing::Test {
             .actor = Actor::agent("coder")};
   }
   Opened opened(OpenRequest r = request()) { return must(rt::block_on(authority->open_task(r))); }
+  static MintRequest minting(const Opened& o) {
+    return {.handle_text = std::string(RevealKeyForTest::reveal(o.handle)),
+            .presented = o.task.binding,
+            .client_id = o.task.agent,
+            .audience = "http://127.0.0.1:7444/u/git"};
+  }
   // The parent's first token is named by no row here: a fresh id is as good as any not revoked.
   Result<Opened> child(TaskId parent, OpenRequest r = request()) {
     auto grants = must(authority->task(parent)).grants;
