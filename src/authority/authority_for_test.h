@@ -111,7 +111,7 @@ class Fixture : public testing::Test {
   }
   Opened opened(OpenRequest r = request()) { return must(rt::block_on(authority->open_task(r))); }
   static MintRequest minting(const Opened& o) {
-    return {.handle_text = std::string(RevealKeyForTest::reveal(o.handle)),
+    return {.handle_text = testkit::text_of(o.handle),
             .presented = o.task.binding,
             .client_id = o.task.agent,
             .audience = "http://127.0.0.1:7444/u/git"};

@@ -5,7 +5,6 @@
 #include <functional>
 
 #include "authority_for_test.h"
-#include "stint/testkit/reveal.h"
 
 namespace stint::authority {
 namespace {
@@ -153,8 +152,7 @@ TEST_F(Authorities, RevokedTokenIsRefusedItsSiblingIsNot) {
 
 TEST_F(Authorities, RevokingTheHandleEndsTheTask) {
   const Opened o = opened();
-  EXPECT_TRUE(must(
-      rt::block_on(authority->revoke(std::string(RevealKeyForTest::reveal(o.handle)), "coder"))));
+  EXPECT_TRUE(must(rt::block_on(authority->revoke(testkit::text_of(o.handle), "coder"))));
   EXPECT_EQ(must(authority->task(o.task.id)).how, How::kRevoked);
 }
 
@@ -201,7 +199,7 @@ TEST_F(Authorities, EverythingIsThereAfterARestart) {  // S3
 
 TEST_F(Authorities, NoSecretIsInTheDatabaseOrItsEvents) {  // S5, S10
   const Opened o = opened();
-  const std::string handle(RevealKeyForTest::reveal(o.handle));
+  const std::string handle = testkit::text_of(o.handle);
   const auto permit = must(decide(call(o.task)));
   const auto released = must(authority->release(*permit.permit, clock.wall()));
   ASSERT_TRUE(released.has_value());
