@@ -116,8 +116,13 @@ class Authority::Impl {
   void record_token(store::Tx& tx, const Draft& draft, WallTime at);
   std::vector<std::string> actors(const domain::Task& task) const;
   Status agent_may_work(const Directory& dir, const std::string& agent) const;
+  // By whose token a child is opened.
+  struct Above {
+    TaskId task;
+    TokenId token;
+  };
   rt::Co<Result<Opened>> open_with(domain::Task task, OpenRequest request,
-                                   std::optional<TaskId> parent, policy::Operation operation);
+                                   std::optional<Above> parent, policy::Operation operation);
 
   // --- facts.cc ---
   policy::Facts task_facts(const Directory& dir, const domain::Task& task,
@@ -154,6 +159,10 @@ class Authority::Impl {
   static Status same_directory(store::Tx& tx, const Directory& dir);
   // The row, with what the view knows of its activity.
   Result<domain::Task> load_active(store::Reader& reader, TaskId id) const;
+  // Inside the transaction: the task and all above it as their rows say, each live; `token`, when
+  // given, not revoked. The rows know what no view may yet: a close in this very batch.
+  Result<std::vector<domain::Task>> live_rows(store::Reader& reader, TaskId task,
+                                              std::optional<TokenId> token, WallTime at) const;
 
   // --- upkeep.cc ---
   Result<std::string> receipt_for(TaskId task, const merkle::Checkpoint& covering);

@@ -180,15 +180,8 @@ rt::Co<Result<MintResult>> Authority::mint(MintRequest request) {
           store::Tx& tx, Changes& changes) -> Result<domain::Task> {
         STINT_TRY(Impl::spend_once(tx, spend));
         tx.lock(handle.task);
-        // The rows know what this node's view may not yet: a close in this very batch.
         STINT_TRY(Impl::same_directory(tx, *dir));
-        domain::Task row = STINT_TRY(impl->load_active(tx, handle.task));
-        STINT_TRY(domain::live(row, now));
-        for (auto next = row.parent; next;) {
-          const auto above = STINT_TRY(impl->load_active(tx, *next));
-          STINT_TRY(domain::live(above, now));
-          next = above.parent;
-        }
+        domain::Task row = STINT_TRY(impl->live_rows(tx, handle.task, std::nullopt, now)).front();
         row.last_used = std::max(row.last_used, now);
         impl->record_token(tx, draft, now);
         append(

@@ -56,7 +56,7 @@ Status Authority::Impl::agent_may_work(const Directory& dir, const std::string& 
 }
 
 rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest request,
-                                                  std::optional<TaskId> parent,
+                                                  std::optional<Above> parent,
                                                   policy::Operation operation) {
   const WallTime at = now();
   const auto dir = directory();
@@ -92,18 +92,18 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
     // Agent, human and policies as they were judged: a leaver's removal may be in this very batch.
     STINT_TRY(same_directory(tx, *dir));
     STINT_TRY(spend_once(tx, spend));
-    // The parent as it is now, its row held: a close that came between is seen here (rule 3).
-    if (parent) tx.lock(*parent);
-    for (auto next = parent; next;) {
-      const auto above = STINT_TRY(load_active(tx, *next));
-      STINT_TRY(domain::live(above, at));
-      next = above.parent;
+    // The parent as it is now, its row held: what came between is seen here (rule 3).
+    if (parent) {
+      tx.lock(parent->task);
+      const auto rows = STINT_TRY(live_rows(tx, parent->task, parent->token, at));
+      STINT_TRY(domain::within_parent(task, rows.front()));
     }
     STINT_TRY(reference_is_free(tx, task));
     insert_task(tx, task);
     append(tx, at, audit::task_opened(task, to_audit(actor)));
     if (parent)
-      append(tx, at, audit::TaskDelegated{.task = *parent, .child = task.id, .agent = task.agent});
+      append(tx, at,
+             audit::TaskDelegated{.task = parent->task, .child = task.id, .agent = task.agent});
     tx.run(
         "INSERT INTO handle (id, hash, task, jkt, state, created) VALUES ($1, $2, $3, $4, 'live', "
         "$5)",
@@ -146,7 +146,8 @@ rt::Co<Result<Opened>> Authority::delegate(DelegateRequest request) {
   if (!domain::within(task->grants, request.parent_token_grants))
     co_return fail(Errc::kDenied, "grants exceed the parent's token");
   for (const auto& live : *chain) live->touch(now);
-  co_return co_await impl->open_with(*std::move(task), std::move(request.child), request.parent,
+  co_return co_await impl->open_with(*std::move(task), std::move(request.child),
+                                     Impl::Above{request.parent, request.parent_token},
                                      policy::Operation::kDelegate);
 }
 

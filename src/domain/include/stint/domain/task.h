@@ -132,6 +132,10 @@ Result<Task> open(OpenOrder order, const TaskLimits& limits, TaskId id, WallTime
 Result<Task> delegate(const Task& parent, OpenOrder order, const TaskLimits& limits, TaskId id,
                       WallTime now);
 
+// Whether a child may be what it is below this parent as it stands now (rule 3): grants,
+// sensitivity, budget left. Errors: kDenied.
+Status within_parent(const Task& child, const Task& parent);
+
 // Whether the task lets anything new happen at `now`: kTaskClosed, kTaskPaused, kExpired (past its
 // deadline or idle limit: dead even before the reaper closed it).
 Status live(const Task& task, WallTime now);
