@@ -127,6 +127,7 @@ class Fixture : public testing::Test {
     r.order.binding.thumbprint = kOtherJktForTest;
     return rt::block_on(authority->delegate({.parent = parent,
                                              .parent_token = TokenId::random(entropy),
+                                             .parent_token_expires = clock.wall() + 5min,
                                              .parent_token_grants = std::move(token_grants),
                                              .child = std::move(r)}));
   }

@@ -109,18 +109,25 @@ class Authority::Impl {
     Minted minted;
     audit::TokenMinted event;
   };
-  // Errors: kNotFound "unknown audience", kDenied when no grant is for it.
+  // `audience` an upstream's: all grants for it, or those of `narrow`. Our issuer: those of
+  // `narrow`, which may be of several upstreams and are worth something in a delegation alone.
+  // `ends`: no later than that. Errors: kNotFound "unknown audience", kDenied when no grant is for
+  // it or `narrow` is not within them, kExpired.
   Result<Draft> draft_token(const domain::Task& task, const std::string& audience,
                             const std::vector<domain::Grant>& narrow, audit::MintedBy by,
-                            WallTime at);
-  void record_token(store::Tx& tx, const Draft& draft, WallTime at);
-  std::vector<std::string> actors(const domain::Task& task) const;
-  Status agent_may_work(const Directory& dir, const std::string& agent) const;
+                            WallTime at, std::optional<WallTime> ends = std::nullopt);
   // By whose token a child is opened.
   struct Above {
     TaskId task;
     TokenId token;
+    WallTime token_expires;
   };
+  void record_token(store::Tx& tx, const Draft& draft, WallTime at);
+  // Inside the transaction: whether the parent may have this child as it stands now.
+  Status may_have_child(store::Tx& tx, const Above& parent, const domain::Task& child,
+                        WallTime at) const;
+  std::vector<std::string> actors(const domain::Task& task) const;
+  Status agent_may_work(const Directory& dir, const std::string& agent) const;
   rt::Co<Result<Opened>> open_with(domain::Task task, OpenRequest request,
                                    std::optional<Above> parent, policy::Operation operation);
 

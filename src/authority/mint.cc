@@ -35,13 +35,35 @@ std::string subject(const domain::Task& task) {
   return task.human ? *task.human : "agent:" + task.agent;
 }
 
-// The part of `grants` that the audience may see: an upstream's own, or none for our own API.
 std::vector<domain::Grant> for_upstream(const std::vector<domain::Grant>& grants,
                                         std::string_view upstream) {
   std::vector<domain::Grant> out;
   std::ranges::copy_if(grants, std::back_inserter(out),
                        [&](const auto& g) { return g.upstream == upstream; });
   return out;
+}
+
+// What a token of the task for this audience carries. An upstream sees its own grants alone. Our
+// own API needs none: a token for it carries what was asked for by name, to be delegated.
+Result<std::vector<domain::Grant>> carried_by(const Directory& dir, const std::string& issuer,
+                                              const domain::Task& task, const std::string& audience,
+                                              const std::vector<domain::Grant>& narrow) {
+  auto wanted = STINT_TRY(domain::normalise(narrow));
+  if (audience == issuer) {
+    if (!domain::within(wanted, task.grants))
+      return fail(Errc::kDenied, "more than the task was granted");
+    return wanted;
+  }
+  const auto* upstream = dir.upstream_by_audience(audience);
+  if (upstream == nullptr) return fail(Errc::kNotFound, "unknown audience");
+  auto granted = for_upstream(task.grants, upstream->upstream.name);
+  if (granted.empty()) return fail(Errc::kDenied, "the task has no grant for this audience");
+  if (narrow.empty()) return granted;
+  wanted = for_upstream(wanted, upstream->upstream.name);
+  if (!domain::within(wanted, granted))
+    return fail(Errc::kDenied, "more than the task was granted");
+  if (wanted.empty()) return fail(Errc::kDenied, "nothing was asked for this audience");
+  return wanted;
 }
 
 }  // namespace
@@ -61,23 +83,11 @@ std::vector<std::string> Authority::Impl::actors(const domain::Task& task) const
 
 Result<Authority::Impl::Draft> Authority::Impl::draft_token(
     const domain::Task& task, const std::string& audience, const std::vector<domain::Grant>& narrow,
-    audit::MintedBy by, WallTime at) {
-  const auto dir = directory();
-  std::vector<domain::Grant> granted;
-  if (audience != settings.issuer) {
-    const auto* upstream = dir->upstream_by_audience(audience);
-    if (upstream == nullptr) return fail(Errc::kNotFound, "unknown audience");
-    granted = for_upstream(task.grants, upstream->upstream.name);
-    if (granted.empty()) return fail(Errc::kDenied, "the task has no grant for this audience");
-    if (!narrow.empty()) {
-      auto wanted = for_upstream(STINT_TRY(domain::normalise(narrow)), upstream->upstream.name);
-      if (!domain::within(wanted, granted))
-        return fail(Errc::kDenied, "more than the task was granted");
-      if (wanted.empty()) return fail(Errc::kDenied, "nothing was asked for this audience");
-      granted = std::move(wanted);
-    }
-  }
-  const auto life = STINT_TRY(domain::token_life(task, settings.limits.token_ttl, at));
+    audit::MintedBy by, WallTime at, std::optional<WallTime> ends) {
+  const auto granted = STINT_TRY(carried_by(*directory(), settings.issuer, task, audience, narrow));
+  auto life = STINT_TRY(domain::token_life(task, settings.limits.token_ttl, at));
+  if (ends) life.expires = std::min(life.expires, *ends);
+  if (life.expires <= life.issued) return fail(Errc::kExpired, "the parent's token has expired");
   const auto chosen = settings.token_alg_by_audience.find(audience);
   const crypto::Alg alg =
       chosen == settings.token_alg_by_audience.end() ? settings.token_alg : chosen->second;
@@ -119,7 +129,7 @@ Result<Authority::Impl::Draft> Authority::Impl::draft_token(
                           .audience = audience,
                           .issued = life.issued,
                           .expires = life.expires,
-                          .grants = std::move(granted)},
+                          .grants = granted},
                .event = {.task = task.id,
                          .token = token.jti,
                          .agent = task.agent,

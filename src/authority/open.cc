@@ -55,6 +55,21 @@ Status Authority::Impl::agent_may_work(const Directory& dir, const std::string& 
   __builtin_trap();
 }
 
+// The parent's row is held: what came between the judgement and now is seen here (rule 3).
+Status Authority::Impl::may_have_child(store::Tx& tx, const Above& parent,
+                                       const domain::Task& child, WallTime at) const {
+  tx.lock(parent.task);
+  const auto rows = STINT_TRY(live_rows(tx, parent.task, parent.token, at));
+  STINT_TRY(domain::within_parent(child, rows.front()));
+  const std::size_t most = settings.limits.max_children;
+  const auto open = tx.one<std::size_t>(
+      "SELECT count(*) FROM (SELECT 1 FROM task WHERE parent = $1 AND state <> 'closed' LIMIT $2)",
+      parent.task, most);
+  if (tx.error()) return fail(*tx.error());
+  if (open.value_or(most) >= most) return fail(Errc::kLimit, "the task has too many open children");
+  return {};
+}
+
 rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest request,
                                                   std::optional<Above> parent,
                                                   policy::Operation operation) {
@@ -77,9 +92,10 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
 
   std::optional<Draft> draft;
   if (request.audience)
-    draft = STINT_CO_TRY(
-        draft_token(task, *request.audience, {},
-                    parent ? audit::MintedBy::kDelegation : audit::MintedBy::kOpening, at));
+    draft =
+        STINT_CO_TRY(draft_token(task, *request.audience, {},
+                                 parent ? audit::MintedBy::kDelegation : audit::MintedBy::kOpening,
+                                 at, parent ? std::optional(parent->token_expires) : std::nullopt));
 
   const HandleId handle_id = HandleId::random(parts.entropy);
   std::string handle_text = codec::make_secret_text("handle", parts.entropy);
@@ -92,12 +108,7 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
     // Agent, human and policies as they were judged: a leaver's removal may be in this very batch.
     STINT_TRY(same_directory(tx, *dir));
     STINT_TRY(spend_once(tx, spend));
-    // The parent as it is now, its row held: what came between is seen here (rule 3).
-    if (parent) {
-      tx.lock(parent->task);
-      const auto rows = STINT_TRY(live_rows(tx, parent->task, parent->token, at));
-      STINT_TRY(domain::within_parent(task, rows.front()));
-    }
+    if (parent) STINT_TRY(may_have_child(tx, *parent, task, at));
     STINT_TRY(reference_is_free(tx, task));
     insert_task(tx, task);
     append(tx, at, audit::task_opened(task, to_audit(actor)));
@@ -146,9 +157,10 @@ rt::Co<Result<Opened>> Authority::delegate(DelegateRequest request) {
   if (!domain::within(task->grants, request.parent_token_grants))
     co_return fail(Errc::kDenied, "grants exceed the parent's token");
   for (const auto& live : *chain) live->touch(now);
-  co_return co_await impl->open_with(*std::move(task), std::move(request.child),
-                                     Impl::Above{request.parent, request.parent_token},
-                                     policy::Operation::kDelegate);
+  co_return co_await impl->open_with(
+      *std::move(task), std::move(request.child),
+      Impl::Above{request.parent, request.parent_token, request.parent_token_expires},
+      policy::Operation::kDelegate);
 }
 
 }  // namespace stint::authority

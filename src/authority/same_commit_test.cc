@@ -144,6 +144,7 @@ struct First {
   std::string_view reason;   // of the command that came second
   std::string_view release;  // of a release by a permit that came before it
 };
+void PrintTo(const First& first, std::ostream* out) { *out << first.name; }
 const First kFirsts[] = {
     {"close", closing(false), kClosed, kClosed},
     {"close_above", closing(true), kClosed, kClosed},
@@ -167,6 +168,7 @@ Status delegate(SameCommit& t) {
   r.order.budget = {.requests = 1, .bytes_out = 1};
   return status_of(rt::block_on(t.authority->delegate({.parent = t.task().id,
                                                        .parent_token = t.token->id,
+                                                       .parent_token_expires = t.token->expires,
                                                        .parent_token_grants = t.task().grants,
                                                        .child = std::move(r)})));
 }
@@ -257,6 +259,17 @@ TEST_F(SameCommit, TheLastRequestIsTakenOnce) {
   EXPECT_EQ(must(authority->task(task().id)).spend.requests, 1);
 }
 
+TEST_F(SameCommit, TheLastPlaceForAChildIsTakenOnce) {
+  settings.limits.max_children = 1;
+  reopen();
+  begin();
+  const auto [one, two] = together(delegate, delegate);
+  EXPECT_TRUE(one.has_value());
+  ASSERT_FALSE(two.has_value());
+  EXPECT_EQ(two.error().reason.text(), "the task has too many open children");
+  EXPECT_EQ(count("task.delegated"), 2u);
+}
+
 TEST_F(SameCommit, AChildGetsNoMoreThanIsLeftByThen) {  // rule 3
   begin();
   const auto [one, two] = together(write_call, [](SameCommit& t) {
@@ -265,6 +278,7 @@ TEST_F(SameCommit, AChildGetsNoMoreThanIsLeftByThen) {  // rule 3
     r.order.budget = {.requests = 10, .bytes_out = 0};
     return status_of(rt::block_on(t.authority->delegate({.parent = t.task().id,
                                                          .parent_token = t.token->id,
+                                                         .parent_token_expires = t.token->expires,
                                                          .parent_token_grants = t.task().grants,
                                                          .child = std::move(r)})));
   });

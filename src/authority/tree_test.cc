@@ -72,6 +72,45 @@ TEST_F(Trees, AChildNeverDoesMoreThanTheTokenItCameFrom) {  // rule 3
   EXPECT_EQ(child_of(o.task.id, {}, r).error().reason.text(), "grants exceed the parent's token");
 }
 
+TEST_F(Trees, AChildsFirstTokenEndsWithTheTokenItCameFrom) {  // RFC 8693
+  const Opened o = opened();
+  auto r = request();
+  r.audience = "http://127.0.0.1:7444/u/git";
+  const auto until = [&](WallTime expires) {
+    auto wanted = r;
+    wanted.order.binding.thumbprint = kOtherJktForTest;
+    return rt::block_on(authority->delegate({.parent = o.task.id,
+                                             .parent_token = TokenId::random(entropy),
+                                             .parent_token_expires = expires,
+                                             .parent_token_grants = o.task.grants,
+                                             .child = std::move(wanted)}));
+  };
+  EXPECT_EQ(must(until(clock.wall() + 17s)).token->expires, clock.wall() + 17s);
+  EXPECT_EQ(must(until(clock.wall() + 1h)).token->expires, clock.wall() + 5min);
+  const auto late = until(clock.wall());
+  ASSERT_FALSE(late.has_value());
+  EXPECT_EQ(late.error().reason.text(), "the parent's token has expired");
+  EXPECT_EQ(count("token.minted"), 2u);
+}
+
+TEST_F(Trees, OpenChildrenAreBounded) {
+  settings.limits.max_children = 2;
+  reopen();
+  const Opened top = opened();
+  const auto first = must(child(top.task.id));
+  must(child(top.task.id));
+  const auto third = child(top.task.id);
+  ASSERT_FALSE(third.has_value());
+  EXPECT_EQ(third.error().code, Errc::kLimit);
+  EXPECT_EQ(third.error().reason.text(), "the task has too many open children");
+  EXPECT_EQ(count("task.opened"), 3u);
+  // Of each task on its own: a child's are its own, and one that ended makes room.
+  must(child(first.task.id));
+  must(rt::block_on(authority->close(first.task.id, How::kCompleted, Actor::agent("helper"))));
+  EXPECT_TRUE(child(top.task.id).has_value());
+  EXPECT_FALSE(child(top.task.id).has_value());
+}
+
 // Rules 2-5 over random scripts on a tree of tasks, against a model that walks up from every task.
 TEST_F(Trees, TreesAgreeWithTheSlowModel) {
   struct Node {

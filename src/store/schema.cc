@@ -49,6 +49,7 @@ CREATE TABLE task (
   CHECK ((state = 'closed') = (closed IS NOT NULL))
 ) STRICT;
 CREATE INDEX task_parent ON task (parent) WHERE parent IS NOT NULL;
+CREATE INDEX task_children ON task (parent) WHERE parent IS NOT NULL AND state <> 'closed';
 CREATE INDEX task_deadline ON task (state, deadline);
 CREATE INDEX task_agent ON task (agent, opened);
 CREATE INDEX task_human ON task (human, opened) WHERE human IS NOT NULL;

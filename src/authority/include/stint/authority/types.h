@@ -70,9 +70,10 @@ struct OpenRequest {
 
 struct DelegateRequest {
   TaskId parent;
-  // The parent's token must still count, and the child may do no more than that token, which may be
-  // narrower than the task.
+  // The parent's token must still count. The child may do no more than that token, which may be
+  // narrower than the task, and its first token ends no later (RFC 8693).
   TokenId parent_token;
+  WallTime parent_token_expires;  // whole seconds, as in the token
   std::vector<domain::Grant> parent_token_grants;
   OpenRequest child;
 };

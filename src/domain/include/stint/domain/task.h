@@ -99,7 +99,8 @@ struct TaskLimits {
   std::chrono::seconds max_life{std::chrono::hours(24)};
   std::chrono::seconds default_life{std::chrono::hours(1)};
   std::chrono::seconds token_ttl{std::chrono::minutes(5)};
-  int max_depth = 4;  // a task of this depth may not delegate (rule 3)
+  int max_depth = 4;              // a task of this depth may not delegate (rule 3)
+  std::size_t max_children = 32;  // open at once below one task
   std::size_t purpose_bytes = 1024, reference_bytes = 256;
   GrantLimits grants;
 };
