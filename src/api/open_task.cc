@@ -109,6 +109,7 @@ rt::Co<Reply> Core::open_task(Call* call) {
     report(*call, spent.error());
     co_return challenge(*call, spent.error());
   }
+  const opening::Where where{.endpoint = "api", .ip = call->peer.ip, .fresh_proof = false};
   const auto subject = jose::parse_compact(asked.subject, {.bytes = 16 * 1024});
   std::optional<opening::Parent> parent;
   std::optional<opening::Child> child;
@@ -117,11 +118,13 @@ rt::Co<Reply> Core::open_task(Call* call) {
     auto shown = parts.opener.parent(asked.subject, *client, presenter->binding(), now);
     if (!shown) {
       report(*call, shown.error(), client->agent());
+      parts.opener.refused(policy::Operation::kDelegate, *client, shown.error(), where);
       co_return refused(*call, shown.error());
     }
     parent = *std::move(shown);
     auto taker = parts.opener.child(asked.actor, now);
     if (!taker) {
+      parts.opener.refused(policy::Operation::kDelegate, *client, taker.error(), where);
       if (co_await parts.opener.borrowed(asked.actor)) report_borrowed(*call);
       co_return refused(*call, taker.error());
     }
@@ -130,7 +133,10 @@ rt::Co<Reply> Core::open_task(Call* call) {
     co_return fail(Errc::kMalformed, "actor_token goes with a parent's token");
   } else if (!asked.subject.empty()) {
     auto known = co_await parts.opener.person(asked.subject, now);
-    if (!known) co_return refused(*call, known.error());
+    if (!known) {
+      parts.opener.refused(policy::Operation::kOpen, *client, known.error(), where);
+      co_return refused(*call, known.error());
+    }
     person = *std::move(known);
   }
   co_return co_await open_for(call, {.client = *std::move(client),

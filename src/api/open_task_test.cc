@@ -44,6 +44,7 @@ TEST_F(OpenTask, RefusesByReason) {
     std::string name, reason;
     unsigned status;
     std::function<void(json::Object&)> change;
+    std::size_t events = 0;  // of a client that is known, and was judged (rule 10)
   };
   const Row rows[] = {
       {"no assertion", "client_assertion is missing", 400,
@@ -57,16 +58,19 @@ TEST_F(OpenTask, RefusesByReason) {
       {"bad human", "id token issuer is not trusted", 401,
        [&](auto& b) {
          b["subject_token"] = edge.id_token("alice-sub", {{"iss", "https://x.test"}});
-       }},
+       },
+       1},
       {"no purpose", "", 400, [](auto& b) { b.erase("purpose"); }},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.name);
     json::Object body = asking();
     row.change(body);
+    const auto before = edge.count("decision");
     const auto got = post(body);
     EXPECT_EQ(got.raw.status, row.status) << got.reason();
     if (!row.reason.empty()) EXPECT_EQ(got.reason(), row.reason);
+    EXPECT_EQ(edge.count("decision"), before + row.events);
   }
   EXPECT_EQ(edge.count("task.opened"), 0U);
 }
@@ -132,6 +136,7 @@ TEST_F(OpenTask, AParentsTokenDelegates) {
     unsigned status;
     std::function<void(json::Object&)> change;
     bool signalled = false;
+    std::size_t events = 1;
   };
   const Row rows[] = {
       {"no actor", "actor_token is missing", 401, [](auto& b) { b.erase("actor_token"); }},
@@ -142,20 +147,21 @@ TEST_F(OpenTask, AParentsTokenDelegates) {
       {"another key", "the subject token is bound to another key", 401,
        [&](auto& b) { b["subject_token"] = edge.open(edge.helper).token->token; }, true},
       {"actor beside an ID token", "actor_token goes with a parent's token", 400,
-       [&](auto& b) { b["subject_token"] = edge.id_token(); }},
+       [&](auto& b) { b["subject_token"] = edge.id_token(); }, false, 0},
       {"child's assertion as the parent's", "the client assertion is for another key", 401,
-       [&](auto& b) { b["client_assertion"] = edge.actor_token(edge.helper); }, true},
+       [&](auto& b) { b["client_assertion"] = edge.actor_token(edge.helper); }, true, 0},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.name);
     edge.clock.advance(std::chrono::seconds(1));
-    const auto signals = edge.signals().size();
+    const auto signals = edge.signals().size(), events = edge.count("decision");
     json::Object b = body();
     row.change(b);
     const auto got = post(b);
     EXPECT_EQ(got.raw.status, row.status);
     EXPECT_EQ(got.reason(), row.reason);
     EXPECT_EQ(edge.signals().size(), signals + (row.signalled ? 1 : 0));
+    EXPECT_EQ(edge.count("decision"), events + row.events);
   }
   EXPECT_EQ(edge.count("task.delegated"), 1U);
 }

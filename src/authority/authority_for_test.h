@@ -47,7 +47,7 @@ class Fixture : public testing::Test {
   void TearDown() override { close_all(); }
 
   void open() {
-    store = must(store::Store::open({.path = dir.file("stint.db")}, clock));
+    store = must(store::Store::open({.path = dir.file("stint.db"), .vfs = vfs}, clock));
     keys = must(keys::KeyRing::open(*store, root, "stint.test", entropy, clock.wall()));
     vault = must(vault::Vault::open(*store, root, entropy));
     authority = must(Authority::open({*store, *keys, *vault, clock, entropy}, settings));
@@ -169,6 +169,14 @@ class Fixture : public testing::Test {
     }));
   }
 
+  // Time goes by, and the writer says that it lives.
+  void pass(std::chrono::milliseconds time) {
+    clock.advance(time);
+    authority->confirm_view();
+    flush();
+  }
+
+  std::string vfs;  // to open the store with; "": the default
   testkit::TempDir dir;
   testkit::ManualClock clock;
   crypto::SystemEntropy entropy;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "repeats.h"
 #include "stint/audit/event.h"
 #include "stint/authority/authority.h"
 #include "stint/base/log.h"
@@ -128,8 +129,25 @@ class Authority::Impl {
                         WallTime at) const;
   std::vector<std::string> actors(const domain::Task& task) const;
   Status agent_may_work(const Directory& dir, const std::string& agent) const;
+  // A refusal in the making: what is known of it by the time that it is one.
+  struct Refusal {
+    Refused what;
+    struct Judged {
+      policy::Facts facts;
+      policy::Decision decision;
+    };
+    std::optional<Judged> judged;  // when policies refused
+  };
+  rt::Co<Result<Opened>> open_task(OpenRequest request, Refusal* refusal);
+  rt::Co<Result<Opened>> delegate(DelegateRequest request, Refusal* refusal);
   rt::Co<Result<Opened>> open_with(domain::Task task, OpenRequest request,
-                                   std::optional<Above> parent, policy::Operation operation);
+                                   std::optional<Above> parent, Refusal* refusal);
+  rt::Co<Result<MintResult>> mint(MintRequest request, Refusal* refusal);
+
+  // --- refusals.cc ---
+  void refused(const Refusal& refusal, const Error& error);
+  void record_repeats();
+  Repeats repeats;
 
   // --- facts.cc ---
   policy::Facts task_facts(const Directory& dir, const domain::Task& task,

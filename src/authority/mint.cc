@@ -148,12 +148,12 @@ void Authority::Impl::record_token(store::Tx& tx, const Draft& draft, WallTime a
   append(tx, at, draft.event);
 }
 
-rt::Co<Result<MintResult>> Authority::mint(MintRequest request) {
-  Impl* impl = impl_.get();
-  const WallTime now = impl->now();
-  const auto handle = find_handle(impl->parts.store, request.handle_text);
+rt::Co<Result<MintResult>> Authority::Impl::mint(MintRequest request, Refusal* refusal) {
+  const WallTime at = now();
+  const auto handle = find_handle(parts.store, request.handle_text);
   if (!handle) co_return fail(handle.error());
-  const auto live = impl->view.find(handle->task, impl->parts.clock.mono());
+  refusal->what.task = handle->task;
+  const auto live = view.find(handle->task, parts.clock.mono());
   if (!live) co_return fail(live.error());
   // With what the view knows of its activity: the row's is as old as the last change.
   const auto task = std::make_shared<domain::Task>(*(*live)->task());
@@ -164,14 +164,16 @@ rt::Co<Result<MintResult>> Authority::mint(MintRequest request) {
     co_return fail(Errc::kWrongKey, "the handle is bound to another key");
   if (task->agent != request.client_id)
     co_return fail(Errc::kWrongKey, "the handle belongs to another client");
-  STINT_CO_TRY((*live)->live(now));
+  STINT_CO_TRY((*live)->live(at));
   if (handle->state != "live") co_return fail(Errc::kRevoked, "the handle is revoked");
-  const auto dir = impl->directory();
-  STINT_CO_TRY(impl->agent_may_work(*dir, task->agent));
-  const auto decision = dir->policies().decide(
-      impl->task_facts(*dir, *task, policy::Operation::kMint, request.request, now));
-  if (decision.outcome != policy::Outcome::kPermit)
+  const auto dir = directory();
+  STINT_CO_TRY(agent_may_work(*dir, task->agent));
+  policy::Facts facts = task_facts(*dir, *task, refusal->what.operation, request.request, at);
+  policy::Decision decision = dir->policies().decide(facts);
+  if (decision.outcome != policy::Outcome::kPermit) {
+    refusal->judged.emplace(std::move(facts), std::move(decision));
     co_return fail(Errc::kDenied, "policy does not permit a token now");
+  }
 
   std::string audience;
   if (request.audience) {
@@ -181,28 +183,27 @@ rt::Co<Result<MintResult>> Authority::mint(MintRequest request) {
     const auto& first = task->grants.front().upstream;
     if (std::ranges::any_of(task->grants, [&](const auto& g) { return g.upstream != first; }))
       co_return fail(Errc::kWrongAudience, "several upstreams are granted: name one as resource");
-    audience = impl->settings.gateway_url + "/u/" + first;
+    audience = settings.gateway_url + "/u/" + first;
   }
-  auto draft = impl->draft_token(*task, audience, request.narrow, audit::MintedBy::kHandle, now);
+  auto draft = draft_token(*task, audience, request.narrow, audit::MintedBy::kHandle, at);
   if (!draft) co_return fail(draft.error());
-  auto committed = co_await impl->commit(
-      [impl, dir, handle = *handle, draft = *draft, now, spend = std::move(request.spend)](
-          store::Tx& tx, Changes& changes) -> Result<domain::Task> {
-        STINT_TRY(Impl::spend_once(tx, spend));
-        tx.lock(handle.task);
-        STINT_TRY(Impl::same_directory(tx, *dir));
-        domain::Task row = STINT_TRY(impl->live_rows(tx, handle.task, std::nullopt, now)).front();
-        row.last_used = std::max(row.last_used, now);
-        impl->record_token(tx, draft, now);
-        append(
-            tx, now,
-            audit::HandleUsed{.task = handle.task, .handle = handle.id, .token = draft.minted.id});
-        Impl::update_task(tx, row);
-        changes.tasks.push_back(std::make_shared<const domain::Task>(row));
-        return row;
-      });
+  auto committed = co_await commit([this, dir, handle = *handle, draft = *draft, at,
+                                    spend = std::move(request.spend)](
+                                       store::Tx& tx, Changes& changes) -> Result<domain::Task> {
+    STINT_TRY(spend_once(tx, spend));
+    tx.lock(handle.task);
+    STINT_TRY(same_directory(tx, *dir));
+    domain::Task row = STINT_TRY(live_rows(tx, handle.task, std::nullopt, at)).front();
+    row.last_used = std::max(row.last_used, at);
+    record_token(tx, draft, at);
+    append(tx, at,
+           audit::HandleUsed{.task = handle.task, .handle = handle.id, .token = draft.minted.id});
+    update_task(tx, row);
+    changes.tasks.push_back(std::make_shared<const domain::Task>(row));
+    return row;
+  });
   if (!committed) co_return fail(committed.error());
-  (*live)->touch(now);
+  (*live)->touch(at);
   co_return MintResult{.task = *std::move(committed), .token = std::move(draft->minted)};
 }
 

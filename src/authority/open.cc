@@ -71,8 +71,7 @@ Status Authority::Impl::may_have_child(store::Tx& tx, const Above& parent,
 }
 
 rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest request,
-                                                  std::optional<Above> parent,
-                                                  policy::Operation operation) {
+                                                  std::optional<Above> parent, Refusal* refusal) {
   const WallTime at = now();
   const auto dir = directory();
   STINT_CO_TRY(agent_may_work(*dir, task.agent));
@@ -84,11 +83,15 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
     if (dir->upstream(grant.upstream) == nullptr)
       co_return fail(Errc::kDenied, "a grant names an upstream that is not registered");
 
-  policy::Facts facts = task_facts(*dir, task, operation, request.request, at);
+  policy::Facts facts = task_facts(*dir, task, refusal->what.operation, request.request, at);
   if (facts.human)
     facts.human->groups.insert(facts.human->groups.end(), request.groups.begin(),
                                request.groups.end());
-  STINT_CO_TRY(permitted(dir->policies().decide(facts)));
+  policy::Decision decision = dir->policies().decide(facts);
+  if (const Status may = permitted(decision); !may) {
+    refusal->judged.emplace(std::move(facts), std::move(decision));
+    co_return fail(may.error());
+  }
 
   std::optional<Draft> draft;
   if (request.audience)
@@ -133,34 +136,30 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
                    .token = draft ? std::optional(std::move(draft->minted)) : std::nullopt};
 }
 
-rt::Co<Result<Opened>> Authority::open_task(OpenRequest request) {
-  Impl* impl = impl_.get();
-  auto task = domain::open(request.order, impl->settings.limits,
-                           TaskId::random(impl->parts.entropy), impl->now());
+rt::Co<Result<Opened>> Authority::Impl::open_task(OpenRequest request, Refusal* refusal) {
+  auto task = domain::open(request.order, settings.limits, TaskId::random(parts.entropy), now());
   if (!task) co_return fail(task.error());
-  co_return co_await impl->open_with(*std::move(task), std::move(request), std::nullopt,
-                                     policy::Operation::kOpen);
+  co_return co_await open_with(*std::move(task), std::move(request), std::nullopt, refusal);
 }
 
-rt::Co<Result<Opened>> Authority::delegate(DelegateRequest request) {
-  Impl* impl = impl_.get();
-  const WallTime now = impl->now();
-  const auto chain = impl->live_chain(request.parent, request.parent_token, now);
+rt::Co<Result<Opened>> Authority::Impl::delegate(DelegateRequest request, Refusal* refusal) {
+  const WallTime at = now();
+  const auto chain = live_chain(request.parent, request.parent_token, at);
   if (!chain) co_return fail(chain.error());
   const auto& parent = chain->front();
   domain::Task above = *parent->task();
   above.last_used = parent->last_used();
   above.last_present = parent->last_present();
-  auto task = domain::delegate(above, request.child.order, impl->settings.limits,
-                               TaskId::random(impl->parts.entropy), now);
+  refusal->what.human = above.human;
+  auto task = domain::delegate(above, request.child.order, settings.limits,
+                               TaskId::random(parts.entropy), at);
   if (!task) co_return fail(task.error());
   if (!domain::within(task->grants, request.parent_token_grants))
     co_return fail(Errc::kDenied, "grants exceed the parent's token");
-  for (const auto& live : *chain) live->touch(now);
-  co_return co_await impl->open_with(
+  for (const auto& live : *chain) live->touch(at);
+  co_return co_await open_with(
       *std::move(task), std::move(request.child),
-      Impl::Above{request.parent, request.parent_token, request.parent_token_expires},
-      policy::Operation::kDelegate);
+      Above{request.parent, request.parent_token, request.parent_token_expires}, refusal);
 }
 
 }  // namespace stint::authority

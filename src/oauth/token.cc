@@ -125,7 +125,10 @@ rt::Co<Answer<http::Response>> Endpoints::Impl::exchange(TokenRequest request) {
   if (posted.get("subject_token_type") == kAccessTokenType)
     co_return co_await delegate(std::move(request));
   auto person = co_await parts.opener.person(std::string(posted.get("subject_token")), posted.now);
-  if (!person) co_return std::unexpected(failure_of(person.error()));
+  if (!person) {
+    parts.opener.refused(policy::Operation::kOpen, request.client, person.error(), request.where());
+    co_return std::unexpected(failure_of(person.error()));
+  }
   auto wanted = wanted_of(posted);
   if (!wanted) co_return std::unexpected(wanted.error());
   auto audience =
@@ -144,9 +147,11 @@ rt::Co<Answer<http::Response>> Endpoints::Impl::delegate(TokenRequest request) {
   const Posted& posted = request.posted;
   const std::string subject(posted.get("subject_token")), actor(posted.get("actor_token"));
   const std::string agent = request.client.agent();
+  const opening::Where where = request.where();
   auto parent = parts.opener.parent(subject, request.client, request.binding, posted.now);
   if (!parent) {
     const opening::Refusal& r = parent.error();
+    parts.opener.refused(policy::Operation::kDelegate, request.client, r, where);
     if (r.signal.empty()) {
       co_await report_borrowed(&posted, subject, kWhere, agent);
     } else {
@@ -161,10 +166,10 @@ rt::Co<Answer<http::Response>> Endpoints::Impl::delegate(TokenRequest request) {
   if (!audience) co_return std::unexpected(failure_of(audience.error()));
   auto child = parts.opener.child(actor, posted.now);
   if (!child) {
+    parts.opener.refused(policy::Operation::kDelegate, request.client, child.error(), where);
     co_await report_borrowed(&posted, actor, kWhere, agent);
     co_return std::unexpected(failure_of(child.error()));
   }
-  const opening::Where where = request.where();
   auto opened = co_await parts.opener.delegate(
       request.client, *std::move(parent), *std::move(child), *std::move(wanted), *audience, where);
   if (!opened) co_return std::unexpected(failure_of(opened.error()));

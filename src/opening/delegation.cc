@@ -57,8 +57,14 @@ rt::Co<Outcome<authority::Opened>> Opener::delegate(Client client, Parent parent
                                                     Wanted wanted,
                                                     std::optional<std::string> audience,
                                                     Where where) {
-  if (const Status known = check_known(wanted.grants, *impl_->authority.directory()); !known)
-    co_return refuse(known.error(), Part::kDetails);
+  if (const Status known = check_known(wanted.grants, *impl_->authority.directory()); !known) {
+    const Refusal refusal{.error = known.error(),
+                          .part = Part::kDetails,
+                          .task = parent.task(),
+                          .token = parent.claims().jti};
+    refused(policy::Operation::kDelegate, client, refusal, where);
+    co_return std::unexpected(refusal);
+  }
   auto order = order_of(Wanted(wanted), child.agent(), domain::Binding(child.binding()));
   order.consent = domain::Consent::kDelegated;
   // What the child does not name it takes over: only asking for more is refused.

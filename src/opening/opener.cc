@@ -135,19 +135,38 @@ Outcome<std::string> Opener::audience(const std::vector<std::string>& resources,
   return **std::move(named);
 }
 
+void Opener::refused(policy::Operation operation, const Client& client, const Refusal& refusal,
+                     const Where& where) const {
+  impl_->authority.refused({.operation = operation,
+                            .agent = client.agent(),
+                            .task = refusal.task,
+                            .token = refusal.token,
+                            .ip = where.ip},
+                           refusal.error);
+}
+
 rt::Co<Outcome<authority::Opened>> Opener::open(Client client, std::optional<Person> person,
                                                 domain::Binding binding, Wanted wanted,
                                                 std::optional<std::string> audience, Where where) {
   const auto directory = impl_->authority.directory();
+  const auto refused_here = [&](Error error, Part part) {
+    impl_->authority.refused({.operation = policy::Operation::kOpen,
+                              .agent = client.agent(),
+                              .human = person ? std::optional(person->name()) : std::nullopt,
+                              .ip = where.ip},
+                             error);
+    return refuse(error, part);
+  };
   if (const Status known = check_known(wanted.grants, *directory); !known)
-    co_return refuse(known.error(), Part::kDetails);
+    co_return refused_here(known.error(), Part::kDetails);
   if (person && person->may_act() && *person->may_act() != client.agent())
-    co_return refuse({Errc::kDenied, "the human lets another client act"}, Part::kPolicy);
+    co_return refused_here({Errc::kDenied, "the human lets another client act"}, Part::kPolicy);
   // Where an operator said it, the environment is the agent's: policies judge by it.
   if (const auto* agent = directory->agent(client.agent());
       agent != nullptr && !agent->agent.environment.empty()) {
     if (!wanted.environment.empty() && wanted.environment != agent->agent.environment)
-      co_return refuse({Errc::kDenied, "the agent works in another environment"}, Part::kDetails);
+      co_return refused_here({Errc::kDenied, "the agent works in another environment"},
+                             Part::kDetails);
     wanted.environment = agent->agent.environment;
   }
 

@@ -59,6 +59,17 @@ struct RequestContext {
   bool fresh_proof = false;
 };
 
+// What an agent that proved who it is asked for in vain.
+struct Refused {
+  policy::Operation operation = policy::Operation::kOpen;
+  std::string agent;                 // who asked
+  std::optional<std::string> human;  // for whom
+  std::optional<TaskId> task;        // the parent's, or the handle's
+  std::optional<TokenId> token;      // the parent's
+  std::string audience;              // of the token that was wanted
+  std::string ip;
+};
+
 struct OpenRequest {
   domain::OpenOrder order;              // human, agent and binding as verified
   std::vector<std::string> groups;      // what the ID token says, added to the human's own

@@ -179,6 +179,10 @@ class Opener {
                                 const std::vector<domain::Grant>& grants) const;
 
   // --- the commands ---
+  // What they refuse is an event (rule 10). This is for what is refused before them, of a client
+  // that is known: the person, the parent's token, the child.
+  void refused(policy::Operation operation, const Client& client, const Refusal& refusal,
+               const Where& where) const;
   // Autonomous without a person. `audience`: mint the first token for it; none: no token.
   rt::Co<Outcome<authority::Opened>> open(Client client, std::optional<Person> person,
                                           domain::Binding binding, Wanted wanted,
