@@ -1,7 +1,5 @@
 // Delegation by token exchange (RFC 8693): the parent asks, with its own key; the child's assertion
 // is the actor token. docs/adr/0010.
-#include <functional>
-
 #include "oauth_for_test.h"
 
 namespace stint::oauth {
@@ -78,21 +76,13 @@ TEST_F(Delegation, TheFirstTokenEndsWithTheParents) {
   EXPECT_GT(exp_of(renewed), exp_of(told));
 }
 
-struct Row {
-  const char* name;
-  std::function<void(Ask&, testkit::Edge&)> change;
-  unsigned status;
-  std::string_view error, reason;
-  const char* signal = nullptr;
-};
-
 TEST_F(Delegation, IsRefusedAndNothingOpens) {
   const Told told = parent();
   const std::string token = told.text("access_token");
   const auto proved_by = [](Ask& a, testkit::Edge& e, const crypto::PrivateKey& key) {
     a.headers.set("DPoP", e.proof(key, "POST", testkit::kTokenUrl));
   };
-  const Row rows[] = {
+  const BadRow rows[] = {
       // Who may ask: the client of the token, with its key.
       {"stolen_by_another_agent",
        [&](Ask& a, testkit::Edge& e) {
@@ -173,7 +163,7 @@ TEST_F(Delegation, IsRefusedAndNothingOpens) {
        "invalid_request", "token typ"},
   };
   std::vector<std::string> expected;
-  for (const Row& row : rows) {
+  for (const BadRow& row : rows) {
     SCOPED_TRACE(row.name);
     pass(1s);  // one signal of a name a second
     Ask a = delegation(edge.coder, token, edge.helper);

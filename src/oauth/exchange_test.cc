@@ -1,6 +1,4 @@
 // Token exchange (RFC 8693): opening for a human. Delegation: delegation_test.cc.
-#include <functional>
-
 #include "oauth_for_test.h"
 
 namespace stint::oauth {
@@ -58,14 +56,6 @@ TEST_F(OAuthTest, AudienceMayNameAnUpstream) {
   EXPECT_EQ(claims_of(told.text("access_token")).at("authorization_details").as_array().size(), 1U);
   EXPECT_EQ(testkit::must_have(json::array_at(told.json, "authorization_details"))->size(), 3U);
 }
-
-struct BadRow {
-  const char* name;
-  std::function<void(Ask&, testkit::Edge&)> change;
-  unsigned status;
-  std::string_view error, reason;
-  const char* signal = nullptr;
-};
 
 TEST_F(OAuthTest, ExchangeIsRefusedAndNothingOpens) {
   const std::int64_t now = unix_seconds(edge.clock.wall());

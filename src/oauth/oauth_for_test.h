@@ -4,6 +4,7 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,6 +56,15 @@ struct Ask {
   void drop(std::string_view name) {
     std::erase_if(form, [&](const auto& p) { return p.first == name; });
   }
+};
+
+// A way to spoil a good request, and what comes of it.
+struct BadRow {
+  const char* name;
+  std::function<void(Ask&, testkit::Edge&)> change;
+  unsigned status;
+  std::string_view error, reason;
+  const char* signal = nullptr;
 };
 
 struct Told {
