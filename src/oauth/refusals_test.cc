@@ -38,10 +38,7 @@ TEST_F(Refusals, OfWhoIsKnownAreEvents) {
   const Told held = send(exchange(edge.coder));
   ASSERT_EQ(held.status, 200U) << held.body;
   const std::string token = held.text("access_token"), handle = held.text("refresh_token");
-  const auto stolen = [&] {
-    Ask a = delegation(edge.helper, token, edge.helper);
-    return a;
-  };
+  const auto stolen = [&] { return delegation(edge.helper, token, edge.helper); };
   const std::string unknown =
       details({kTaskObject, R"({"type":"stint_grant","upstream":"nowhere","actions":["x"]})"});
   const Row rows[] = {
@@ -78,6 +75,13 @@ TEST_F(Refusals, OfWhoIsKnownAreEvents) {
                       R"({"type":"stint_grant","upstream":"git","actions":["git.ref.delete"]})"}));
        },
        "task.delegate", "coder", "grants exceed the parent's"},
+      {"child_at_an_unknown_upstream",
+       [&] {
+         return with(
+             with(delegation(edge.coder, token, edge.helper), "authorization_details", unknown),
+             "resource", std::string(testkit::kIssuer));
+       },
+       "task.delegate", "coder", "a grant names an unknown upstream"},
       {"anothers_handle", [&] { return refreshing(edge.helper, handle); }, "token.mint", "helper",
        "the handle is bound to another key"},
       {"no_handle", [&] { return refreshing(edge.helper, "nonsense"); }, "token.mint", "helper",
