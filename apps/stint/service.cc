@@ -172,6 +172,7 @@ Outcome<void> Service::Impl::open_state() {
   s.limits.max_life = c.tasks.max_life;
   s.limits.default_life = c.tasks.default_life;
   s.limits.max_depth = static_cast<int>(c.tasks.max_depth);
+  s.limits.max_children = static_cast<std::size_t>(c.tasks.max_children);
   s.limits.token_ttl = c.tokens.ttl;
   s.approval_ttl = c.approvals.ttl;
   s.feed_max_age = c.feed.max_age;

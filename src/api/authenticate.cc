@@ -33,6 +33,18 @@ void Core::report(const Call& call, const proof::Refusal& refusal) const {
                          call.now);
 }
 
+void Core::report(const Call& call, const opening::Refusal& refusal, std::string agent) const {
+  if (refusal.signal.empty()) return;
+  parts.authority.signal({.name = refusal.signal,
+                          .hard = true,
+                          .task = refusal.task,
+                          .token = refusal.token,
+                          .agent = std::move(agent),
+                          .ip = call.peer.ip,
+                          .where = "api"},
+                         call.now);
+}
+
 void Core::report_borrowed(const Call& call, std::optional<TaskId> task) const {
   parts.authority.signal({.name = "borrowed-session",
                           .hard = true,

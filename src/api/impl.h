@@ -65,7 +65,8 @@ struct Route {
 struct Asker {
   opening::Client client;
   std::optional<opening::Person> person;
-  std::optional<jose::VerifiedToken> parent;
+  std::optional<opening::Parent> parent;  // with the child that it is for
+  std::optional<opening::Child> child;
   domain::Binding binding;
   std::vector<std::string> resources;
   json::Object wanted;
@@ -99,6 +100,7 @@ struct Core {
   rt::Co<std::optional<http::Response>> take_agent(Call* call);
   Status still_counts(const proof::Checked& token, WallTime now) const;
   void report(const Call& call, const proof::Refusal& refusal) const;
+  void report(const Call& call, const opening::Refusal& refusal, std::string agent) const;
   void report_borrowed(const Call& call, std::optional<TaskId> task = std::nullopt) const;
   http::Response challenge(const Call& call, const proof::Refusal& refusal) const;
 

@@ -13,11 +13,11 @@ namespace stint::api {
 namespace {
 
 constexpr std::string_view kOurs[] = {"client_assertion_type", "client_assertion", "client_id",
-                                      "subject_token", "resource"};
+                                      "subject_token",         "actor_token",      "resource"};
 
 // Members that say who asks, taken out of the body; what is left says what is wanted.
 struct Asked {
-  std::string assertion_type, assertion, client_id, subject;
+  std::string assertion_type, assertion, client_id, subject, actor;
   std::vector<std::string> resources;
   json::Object wanted;
 };
@@ -31,6 +31,7 @@ Result<Asked> take_apart(json::Object body) {
   out.assertion = STINT_TRY(text("client_assertion"));
   out.client_id = STINT_TRY(text("client_id"));
   out.subject = STINT_TRY(text("subject_token"));
+  out.actor = STINT_TRY(text("actor_token"));
   if (const auto* resource = body.if_contains("resource")) {
     if (resource->is_array()) {
       out.resources = STINT_TRY(json::strings(resource->get_array()));
@@ -97,9 +98,10 @@ rt::Co<Reply> Core::open_task(Call* call) {
     report(*call, presenter.error());
     co_return challenge(*call, presenter.error());
   }
-  auto client =
-      parts.opener.authenticate(asked.assertion_type, asked.assertion, asked.client_id, now);
+  auto client = parts.opener.authenticate(asked.assertion_type, asked.assertion, asked.client_id,
+                                          presenter->binding(), now);
   if (!client) {
+    report(*call, client.error(), "");
     if (co_await parts.opener.borrowed(asked.assertion)) report_borrowed(*call);
     co_return refused(*call, client.error());
   }
@@ -107,21 +109,40 @@ rt::Co<Reply> Core::open_task(Call* call) {
     report(*call, spent.error());
     co_return challenge(*call, spent.error());
   }
+  const opening::Where where{.endpoint = "api", .ip = call->peer.ip, .fresh_proof = false};
   const auto subject = jose::parse_compact(asked.subject, {.bytes = 16 * 1024});
-  std::optional<jose::VerifiedToken> parent;
+  std::optional<opening::Parent> parent;
+  std::optional<opening::Child> child;
   std::optional<opening::Person> person;
   if (subject && subject->header().typ == "at+jwt") {
-    auto token = parts.opener.parent_token(asked.subject, now);
-    if (!token) co_return refused(*call, token.error());
-    parent = *std::move(token);
+    auto shown = parts.opener.parent(asked.subject, *client, presenter->binding(), now);
+    if (!shown) {
+      report(*call, shown.error(), client->agent());
+      parts.opener.refused(policy::Operation::kDelegate, *client, shown.error(), where);
+      co_return refused(*call, shown.error());
+    }
+    parent = *std::move(shown);
+    auto taker = parts.opener.child(asked.actor, now);
+    if (!taker) {
+      parts.opener.refused(policy::Operation::kDelegate, *client, taker.error(), where);
+      if (co_await parts.opener.borrowed(asked.actor)) report_borrowed(*call);
+      co_return refused(*call, taker.error());
+    }
+    child = *std::move(taker);
+  } else if (!asked.actor.empty()) {
+    co_return fail(Errc::kMalformed, "actor_token goes with a parent's token");
   } else if (!asked.subject.empty()) {
     auto known = co_await parts.opener.person(asked.subject, now);
-    if (!known) co_return refused(*call, known.error());
+    if (!known) {
+      parts.opener.refused(policy::Operation::kOpen, *client, known.error(), where);
+      co_return refused(*call, known.error());
+    }
     person = *std::move(known);
   }
   co_return co_await open_for(call, {.client = *std::move(client),
                                      .person = std::move(person),
                                      .parent = std::move(parent),
+                                     .child = std::move(child),
                                      .binding = presenter->binding(),
                                      .resources = std::move(asked.resources),
                                      .wanted = std::move(asked.wanted)});
@@ -136,9 +157,11 @@ rt::Co<Reply> Core::open_for(Call* call, Asker asker) {
     audience = *std::move(named);
   }
   // The proof of who asks is new each time; what is asked is what the key stands for.
-  const std::string same = json::canonical(asker.wanted) +
-                           (asker.person ? asker.person->name() : std::string()) +
-                           (asker.parent ? asker.parent->task().str() : std::string());
+  const std::string same =
+      json::canonical(asker.wanted) + (asker.person ? asker.person->name() : std::string()) +
+      (asker.parent
+           ? asker.parent->task().str() + asker.child->agent() + asker.child->binding().thumbprint
+           : std::string());
   const auto key = STINT_CO_TRY(idempotency_key(*call, "client:" + asker.client.agent(), same));
   if (key) {
     if (const auto before = STINT_CO_TRY(co_await parts.authority.first_use(*key))) {
@@ -150,12 +173,12 @@ rt::Co<Reply> Core::open_for(Call* call, Asker asker) {
   const opening::Where where{.endpoint = "api",
                              .ip = call->peer.ip,
                              .fresh_proof = asker.binding.kind == domain::Binding::Kind::kDpop};
-  auto opened =
-      asker.parent
-          ? co_await parts.opener.delegate(std::move(asker.client), *asker.parent, asker.binding,
-                                           std::move(wanted), audience, where)
-          : co_await parts.opener.open(std::move(asker.client), std::move(asker.person),
-                                       asker.binding, std::move(wanted), audience, where);
+  auto opened = asker.parent
+                    ? co_await parts.opener.delegate(
+                          std::move(asker.client), *std::move(asker.parent),
+                          *std::move(asker.child), std::move(wanted), audience, where)
+                    : co_await parts.opener.open(std::move(asker.client), std::move(asker.person),
+                                                 asker.binding, std::move(wanted), audience, where);
   if (key) co_await settle(*key, opened ? opened->task.id.str() : "");
   if (!opened) co_return refused(*call, opened.error());
 

@@ -44,6 +44,7 @@ TEST_F(OpenTask, RefusesByReason) {
     std::string name, reason;
     unsigned status;
     std::function<void(json::Object&)> change;
+    std::size_t events = 0;  // of a client that is known, and was judged (rule 10)
   };
   const Row rows[] = {
       {"no assertion", "client_assertion is missing", 400,
@@ -57,16 +58,19 @@ TEST_F(OpenTask, RefusesByReason) {
       {"bad human", "id token issuer is not trusted", 401,
        [&](auto& b) {
          b["subject_token"] = edge.id_token("alice-sub", {{"iss", "https://x.test"}});
-       }},
+       },
+       1},
       {"no purpose", "", 400, [](auto& b) { b.erase("purpose"); }},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.name);
     json::Object body = asking();
     row.change(body);
+    const auto before = edge.count("decision");
     const auto got = post(body);
     EXPECT_EQ(got.raw.status, row.status) << got.reason();
     if (!row.reason.empty()) EXPECT_EQ(got.reason(), row.reason);
+    EXPECT_EQ(edge.count("decision"), before + row.events);
   }
   EXPECT_EQ(edge.count("task.opened"), 0U);
 }
@@ -113,13 +117,53 @@ TEST_F(OpenTask, TheSameKeyOpensOnce) {
 
 TEST_F(OpenTask, AParentsTokenDelegates) {
   const auto parent = edge.open(edge.coder);
-  json::Object body = asking();
-  body["subject_token"] = parent.token->token;
-  body["client_assertion"] = edge.assertion(edge.helper);
-  const auto child = post(body);
+  const auto body = [&] {
+    json::Object b = asking();
+    b["subject_token"] = parent.token->token;
+    b["actor_token"] = edge.actor_token(edge.helper);
+    return b;
+  };
+  const auto child = post(body());
   ASSERT_EQ(child.raw.status, 201U) << child.reason();
+  EXPECT_EQ(child.body.at("task").as_object().at("cnf").as_object().at("jkt").as_string(),
+            edge.helper.jkt());
   EXPECT_EQ(child.body.at("task").as_object().at("parent").as_string(), parent.task.id.str());
   EXPECT_EQ(child.body.at("task").as_object().at("agent").as_string(), "helper");
+
+  // As at the token endpoint: the parent asks, with its own key.
+  struct Row {
+    std::string_view name, reason;
+    unsigned status;
+    std::function<void(json::Object&)> change;
+    bool signalled = false;
+    std::size_t events = 1;
+  };
+  const Row rows[] = {
+      {"no actor", "actor_token is missing", 401, [](auto& b) { b.erase("actor_token"); }},
+      {"actor without a key", "actor_token names no key: it needs cnf", 401,
+       [&](auto& b) { b["actor_token"] = edge.assertion(edge.helper); }},
+      {"another client", "the subject token belongs to another client", 401,
+       [&](auto& b) { b["client_assertion"] = edge.assertion(edge.helper); }, true},
+      {"another key", "the subject token is bound to another key", 401,
+       [&](auto& b) { b["subject_token"] = edge.open(edge.helper).token->token; }, true},
+      {"actor beside an ID token", "actor_token goes with a parent's token", 400,
+       [&](auto& b) { b["subject_token"] = edge.id_token(); }, false, 0},
+      {"child's assertion as the parent's", "the client assertion is for another key", 401,
+       [&](auto& b) { b["client_assertion"] = edge.actor_token(edge.helper); }, true, 0},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    edge.clock.advance(std::chrono::seconds(1));
+    const auto signals = edge.signals().size(), events = edge.count("decision");
+    json::Object b = body();
+    row.change(b);
+    const auto got = post(b);
+    EXPECT_EQ(got.raw.status, row.status);
+    EXPECT_EQ(got.reason(), row.reason);
+    EXPECT_EQ(edge.signals().size(), signals + (row.signalled ? 1 : 0));
+    EXPECT_EQ(edge.count("decision"), events + row.events);
+  }
+  EXPECT_EQ(edge.count("task.delegated"), 1U);
 }
 
 }  // namespace

@@ -276,6 +276,7 @@ TEST_F(Surface, ShowsATree) {
   auto child = rt::block_on(edge.authority->delegate(
       {.parent = task.task.id,
        .parent_token = task.token->id,
+       .parent_token_expires = task.token->expires,
        .parent_token_grants = task.task.grants,
        .child = {.order = {.purpose = "a part of it",
                            .agent = "helper",

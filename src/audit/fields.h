@@ -154,6 +154,13 @@ void fields(V& v, Is<Decided> auto& e) {
   v("source_ip", e.source_ip);
 }
 template <class V>
+void fields(V& v, Is<DecisionsRepeated> auto& e) {
+  v("agent", e.agent);
+  v("action", e.action);
+  v("reason", e.reason);
+  v("count", e.count);
+}
+template <class V>
 void fields(V& v, Is<Outcome> auto& e) {
   v("decision", e.decision);
   v("task", e.task);

@@ -90,7 +90,11 @@ class Story::Check {
   }
 
   void operator()(const Decided& e) {
-    const Task* task = known(e.task);
+    if (!e.task) {  // the task was not opened
+      if (e.verdict != Verdict::kDeny) found("permit without a task");
+      return;
+    }
+    const Task* task = known(*e.task);
     if (task == nullptr || e.verdict != Verdict::kPermit) return;
     const bool read = e.action_class == domain::ActionClass::kRead;
     if (const Task* stop = stopped(*task);
@@ -108,7 +112,7 @@ class Story::Check {
         found("permit by an approval that was not given");
       }
     }
-    if (!story_.permits_.try_emplace(e.decision, Permit{e.task, read}).second) {
+    if (!story_.permits_.try_emplace(e.decision, Permit{*e.task, read}).second) {
       found("decision recorded twice");
     }
   }
@@ -166,6 +170,7 @@ class Story::Check {
   void operator()(const ResourceApplied&) {}
   void operator()(const TokenRevoked&) {}
   void operator()(const HandleRevoked&) {}
+  void operator()(const DecisionsRepeated&) {}
   void operator()(const Signal&) {}
 
  private:

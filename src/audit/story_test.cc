@@ -68,6 +68,26 @@ const Case kCases[] = {
        l.append(d, h.now);
      },
      {}},
+    {"refused_before_there_was_a_task",
+     [](TestLog& l, Honest& h) {
+       Decided d = h.permit(1);
+       d.task.reset();
+       d.action_class.reset();
+       d.verdict = Verdict::kDeny;
+       d.action = "task.open";
+       l.append(d, h.now);
+       l.append(
+           DecisionsRepeated{.agent = "coder", .action = "task.open", .reason = "no", .count = 7},
+           h.now);
+     },
+     {}},
+    {"permit_without_a_task",
+     [](TestLog& l, Honest& h) {
+       Decided d = h.permit(1);
+       d.task.reset();
+       l.append(d, h.now);
+     },
+     {"1 decision: permit without a task"}},
     {"permit_while_paused",
      [](TestLog& l, Honest& h) {
        l.append(TaskPaused{.task = h.task, .actor = Actor::server()}, h.now);

@@ -14,6 +14,7 @@
 #include "stint/rt/runtime.h"
 #include "stint/store/store.h"
 #include "stint/testkit/manual_clock.h"
+#include "stint/testkit/reveal.h"
 #include "stint/testkit/temp_dir.h"
 #include "stint/vault/vault.h"
 
@@ -46,7 +47,7 @@ class Fixture : public testing::Test {
   void TearDown() override { close_all(); }
 
   void open() {
-    store = must(store::Store::open({.path = dir.file("stint.db")}, clock));
+    store = must(store::Store::open({.path = dir.file("stint.db"), .vfs = vfs}, clock));
     keys = must(keys::KeyRing::open(*store, root, "stint.test", entropy, clock.wall()));
     vault = must(vault::Vault::open(*store, root, entropy));
     authority = must(Authority::open({*store, *keys, *vault, clock, entropy}, settings));
@@ -109,6 +110,12 @@ class Fixture : public testing::Test {
             .actor = Actor::agent("coder")};
   }
   Opened opened(OpenRequest r = request()) { return must(rt::block_on(authority->open_task(r))); }
+  static MintRequest minting(const Opened& o) {
+    return {.handle_text = testkit::text_of(o.handle),
+            .presented = o.task.binding,
+            .client_id = o.task.agent,
+            .audience = "http://127.0.0.1:7444/u/git"};
+  }
   // The parent's first token is named by no row here: a fresh id is as good as any not revoked.
   Result<Opened> child(TaskId parent, OpenRequest r = request()) {
     auto grants = must(authority->task(parent)).grants;
@@ -120,6 +127,7 @@ class Fixture : public testing::Test {
     r.order.binding.thumbprint = kOtherJktForTest;
     return rt::block_on(authority->delegate({.parent = parent,
                                              .parent_token = TokenId::random(entropy),
+                                             .parent_token_expires = clock.wall() + 5min,
                                              .parent_token_grants = std::move(token_grants),
                                              .child = std::move(r)}));
   }
@@ -161,6 +169,14 @@ class Fixture : public testing::Test {
     }));
   }
 
+  // Time goes by, and the writer says that it lives.
+  void pass(std::chrono::milliseconds time) {
+    clock.advance(time);
+    authority->confirm_view();
+    flush();
+  }
+
+  std::string vfs;  // to open the store with; "": the default
   testkit::TempDir dir;
   testkit::ManualClock clock;
   crypto::SystemEntropy entropy;

@@ -227,8 +227,7 @@ Result<Verdict> Authority::Impl::ask_in(store::Tx& tx, Changes& changes, const C
                                         const policy::Decision& decision, DecisionId id,
                                         WallTime at) {
   STINT_TRY(same_directory(tx, *dir));
-  const domain::Task task = STINT_TRY(load_active(tx, r.task));
-  STINT_TRY(domain::live(task, at));
+  const domain::Task task = STINT_TRY(live_rows(tx, r.task, r.token, at)).front();
   const auto record = [&](const policy::Facts& f, const policy::Decision& d,
                           ApprovalId approval) -> Status {
     for (auto& event : STINT_TRY(decision_events(r, *dir, f, d, id, approval, at)))

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "repeats.h"
 #include "stint/audit/event.h"
 #include "stint/authority/authority.h"
 #include "stint/base/log.h"
@@ -109,15 +110,44 @@ class Authority::Impl {
     Minted minted;
     audit::TokenMinted event;
   };
-  // Errors: kNotFound "unknown audience", kDenied when no grant is for it.
+  // `audience` an upstream's: all grants for it, or those of `narrow`. Our issuer: those of
+  // `narrow`, which may be of several upstreams and are worth something in a delegation alone.
+  // `ends`: no later than that. Errors: kNotFound "unknown audience", kDenied when no grant is for
+  // it or `narrow` is not within them, kExpired.
   Result<Draft> draft_token(const domain::Task& task, const std::string& audience,
                             const std::vector<domain::Grant>& narrow, audit::MintedBy by,
-                            WallTime at);
+                            WallTime at, std::optional<WallTime> ends = std::nullopt);
+  // By whose token a child is opened.
+  struct Above {
+    TaskId task;
+    TokenId token;
+    WallTime token_expires;
+  };
   void record_token(store::Tx& tx, const Draft& draft, WallTime at);
+  // Inside the transaction: whether the parent may have this child as it stands now.
+  Status may_have_child(store::Tx& tx, const Above& parent, const domain::Task& child,
+                        WallTime at) const;
   std::vector<std::string> actors(const domain::Task& task) const;
   Status agent_may_work(const Directory& dir, const std::string& agent) const;
+  // A refusal in the making: what is known of it by the time that it is one.
+  struct Refusal {
+    Refused what;
+    struct Judged {
+      policy::Facts facts;
+      policy::Decision decision;
+    };
+    std::optional<Judged> judged;  // when policies refused
+  };
+  rt::Co<Result<Opened>> open_task(OpenRequest request, Refusal* refusal);
+  rt::Co<Result<Opened>> delegate(DelegateRequest request, Refusal* refusal);
   rt::Co<Result<Opened>> open_with(domain::Task task, OpenRequest request,
-                                   std::optional<TaskId> parent, policy::Operation operation);
+                                   std::optional<Above> parent, Refusal* refusal);
+  rt::Co<Result<MintResult>> mint(MintRequest request, Refusal* refusal);
+
+  // --- refusals.cc ---
+  void refused(const Refusal& refusal, const Error& error);
+  void record_repeats();
+  Repeats repeats;
 
   // --- facts.cc ---
   policy::Facts task_facts(const Directory& dir, const domain::Task& task,
@@ -154,6 +184,10 @@ class Authority::Impl {
   static Status same_directory(store::Tx& tx, const Directory& dir);
   // The row, with what the view knows of its activity.
   Result<domain::Task> load_active(store::Reader& reader, TaskId id) const;
+  // Inside the transaction: the task and all above it as their rows say, each live; `token`, when
+  // given, not revoked. The rows know what no view may yet: a close in this very batch.
+  Result<std::vector<domain::Task>> live_rows(store::Reader& reader, TaskId task,
+                                              std::optional<TokenId> token, WallTime at) const;
 
   // --- upkeep.cc ---
   Result<std::string> receipt_for(TaskId task, const merkle::Checkpoint& covering);

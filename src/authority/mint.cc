@@ -35,13 +35,35 @@ std::string subject(const domain::Task& task) {
   return task.human ? *task.human : "agent:" + task.agent;
 }
 
-// The part of `grants` that the audience may see: an upstream's own, or none for our own API.
 std::vector<domain::Grant> for_upstream(const std::vector<domain::Grant>& grants,
                                         std::string_view upstream) {
   std::vector<domain::Grant> out;
   std::ranges::copy_if(grants, std::back_inserter(out),
                        [&](const auto& g) { return g.upstream == upstream; });
   return out;
+}
+
+// What a token of the task for this audience carries. An upstream sees its own grants alone. Our
+// own API needs none: a token for it carries what was asked for by name, to be delegated.
+Result<std::vector<domain::Grant>> carried_by(const Directory& dir, const std::string& issuer,
+                                              const domain::Task& task, const std::string& audience,
+                                              const std::vector<domain::Grant>& narrow) {
+  auto wanted = STINT_TRY(domain::normalise(narrow));
+  if (audience == issuer) {
+    if (!domain::within(wanted, task.grants))
+      return fail(Errc::kDenied, "more than the task was granted");
+    return wanted;
+  }
+  const auto* upstream = dir.upstream_by_audience(audience);
+  if (upstream == nullptr) return fail(Errc::kNotFound, "unknown audience");
+  auto granted = for_upstream(task.grants, upstream->upstream.name);
+  if (granted.empty()) return fail(Errc::kDenied, "the task has no grant for this audience");
+  if (narrow.empty()) return granted;
+  wanted = for_upstream(wanted, upstream->upstream.name);
+  if (!domain::within(wanted, granted))
+    return fail(Errc::kDenied, "more than the task was granted");
+  if (wanted.empty()) return fail(Errc::kDenied, "nothing was asked for this audience");
+  return wanted;
 }
 
 }  // namespace
@@ -61,23 +83,11 @@ std::vector<std::string> Authority::Impl::actors(const domain::Task& task) const
 
 Result<Authority::Impl::Draft> Authority::Impl::draft_token(
     const domain::Task& task, const std::string& audience, const std::vector<domain::Grant>& narrow,
-    audit::MintedBy by, WallTime at) {
-  const auto dir = directory();
-  std::vector<domain::Grant> granted;
-  if (audience != settings.issuer) {
-    const auto* upstream = dir->upstream_by_audience(audience);
-    if (upstream == nullptr) return fail(Errc::kNotFound, "unknown audience");
-    granted = for_upstream(task.grants, upstream->upstream.name);
-    if (granted.empty()) return fail(Errc::kDenied, "the task has no grant for this audience");
-    if (!narrow.empty()) {
-      auto wanted = for_upstream(STINT_TRY(domain::normalise(narrow)), upstream->upstream.name);
-      if (!domain::within(wanted, granted))
-        return fail(Errc::kDenied, "more than the task was granted");
-      if (wanted.empty()) return fail(Errc::kDenied, "nothing was asked for this audience");
-      granted = std::move(wanted);
-    }
-  }
-  const auto life = STINT_TRY(domain::token_life(task, settings.limits.token_ttl, at));
+    audit::MintedBy by, WallTime at, std::optional<WallTime> ends) {
+  const auto granted = STINT_TRY(carried_by(*directory(), settings.issuer, task, audience, narrow));
+  auto life = STINT_TRY(domain::token_life(task, settings.limits.token_ttl, at));
+  if (ends) life.expires = std::min(life.expires, *ends);
+  if (life.expires <= life.issued) return fail(Errc::kExpired, "the parent's token has expired");
   const auto chosen = settings.token_alg_by_audience.find(audience);
   const crypto::Alg alg =
       chosen == settings.token_alg_by_audience.end() ? settings.token_alg : chosen->second;
@@ -119,7 +129,7 @@ Result<Authority::Impl::Draft> Authority::Impl::draft_token(
                           .audience = audience,
                           .issued = life.issued,
                           .expires = life.expires,
-                          .grants = std::move(granted)},
+                          .grants = granted},
                .event = {.task = task.id,
                          .token = token.jti,
                          .agent = task.agent,
@@ -138,12 +148,12 @@ void Authority::Impl::record_token(store::Tx& tx, const Draft& draft, WallTime a
   append(tx, at, draft.event);
 }
 
-rt::Co<Result<MintResult>> Authority::mint(MintRequest request) {
-  Impl* impl = impl_.get();
-  const WallTime now = impl->now();
-  const auto handle = find_handle(impl->parts.store, request.handle_text);
+rt::Co<Result<MintResult>> Authority::Impl::mint(MintRequest request, Refusal* refusal) {
+  const WallTime at = now();
+  const auto handle = find_handle(parts.store, request.handle_text);
   if (!handle) co_return fail(handle.error());
-  const auto live = impl->view.find(handle->task, impl->parts.clock.mono());
+  refusal->what.task = handle->task;
+  const auto live = view.find(handle->task, parts.clock.mono());
   if (!live) co_return fail(live.error());
   // With what the view knows of its activity: the row's is as old as the last change.
   const auto task = std::make_shared<domain::Task>(*(*live)->task());
@@ -154,14 +164,16 @@ rt::Co<Result<MintResult>> Authority::mint(MintRequest request) {
     co_return fail(Errc::kWrongKey, "the handle is bound to another key");
   if (task->agent != request.client_id)
     co_return fail(Errc::kWrongKey, "the handle belongs to another client");
-  STINT_CO_TRY((*live)->live(now));
+  STINT_CO_TRY((*live)->live(at));
   if (handle->state != "live") co_return fail(Errc::kRevoked, "the handle is revoked");
-  const auto dir = impl->directory();
-  STINT_CO_TRY(impl->agent_may_work(*dir, task->agent));
-  const auto decision = dir->policies().decide(
-      impl->task_facts(*dir, *task, policy::Operation::kMint, request.request, now));
-  if (decision.outcome != policy::Outcome::kPermit)
+  const auto dir = directory();
+  STINT_CO_TRY(agent_may_work(*dir, task->agent));
+  policy::Facts facts = task_facts(*dir, *task, refusal->what.operation, request.request, at);
+  policy::Decision decision = dir->policies().decide(facts);
+  if (decision.outcome != policy::Outcome::kPermit) {
+    refusal->judged.emplace(std::move(facts), std::move(decision));
     co_return fail(Errc::kDenied, "policy does not permit a token now");
+  }
 
   std::string audience;
   if (request.audience) {
@@ -171,35 +183,27 @@ rt::Co<Result<MintResult>> Authority::mint(MintRequest request) {
     const auto& first = task->grants.front().upstream;
     if (std::ranges::any_of(task->grants, [&](const auto& g) { return g.upstream != first; }))
       co_return fail(Errc::kWrongAudience, "several upstreams are granted: name one as resource");
-    audience = impl->settings.gateway_url + "/u/" + first;
+    audience = settings.gateway_url + "/u/" + first;
   }
-  auto draft = impl->draft_token(*task, audience, request.narrow, audit::MintedBy::kHandle, now);
+  auto draft = draft_token(*task, audience, request.narrow, audit::MintedBy::kHandle, at);
   if (!draft) co_return fail(draft.error());
-  auto committed = co_await impl->commit(
-      [impl, dir, handle = *handle, draft = *draft, now, spend = std::move(request.spend)](
-          store::Tx& tx, Changes& changes) -> Result<domain::Task> {
-        STINT_TRY(Impl::spend_once(tx, spend));
-        tx.lock(handle.task);
-        // The rows know what this node's view may not yet: a close in this very batch.
-        STINT_TRY(Impl::same_directory(tx, *dir));
-        domain::Task row = STINT_TRY(impl->load_active(tx, handle.task));
-        STINT_TRY(domain::live(row, now));
-        for (auto next = row.parent; next;) {
-          const auto above = STINT_TRY(impl->load_active(tx, *next));
-          STINT_TRY(domain::live(above, now));
-          next = above.parent;
-        }
-        row.last_used = std::max(row.last_used, now);
-        impl->record_token(tx, draft, now);
-        append(
-            tx, now,
-            audit::HandleUsed{.task = handle.task, .handle = handle.id, .token = draft.minted.id});
-        Impl::update_task(tx, row);
-        changes.tasks.push_back(std::make_shared<const domain::Task>(row));
-        return row;
-      });
+  auto committed = co_await commit([this, dir, handle = *handle, draft = *draft, at,
+                                    spend = std::move(request.spend)](
+                                       store::Tx& tx, Changes& changes) -> Result<domain::Task> {
+    STINT_TRY(spend_once(tx, spend));
+    tx.lock(handle.task);
+    STINT_TRY(same_directory(tx, *dir));
+    domain::Task row = STINT_TRY(live_rows(tx, handle.task, std::nullopt, at)).front();
+    row.last_used = std::max(row.last_used, at);
+    record_token(tx, draft, at);
+    append(tx, at,
+           audit::HandleUsed{.task = handle.task, .handle = handle.id, .token = draft.minted.id});
+    update_task(tx, row);
+    changes.tasks.push_back(std::make_shared<const domain::Task>(row));
+    return row;
+  });
   if (!committed) co_return fail(committed.error());
-  (*live)->touch(now);
+  (*live)->touch(at);
   co_return MintResult{.task = *std::move(committed), .token = std::move(draft->minted)};
 }
 

@@ -55,9 +55,23 @@ Status Authority::Impl::agent_may_work(const Directory& dir, const std::string& 
   __builtin_trap();
 }
 
+// The parent's row is held: what came between the judgement and now is seen here (rule 3).
+Status Authority::Impl::may_have_child(store::Tx& tx, const Above& parent,
+                                       const domain::Task& child, WallTime at) const {
+  tx.lock(parent.task);
+  const auto rows = STINT_TRY(live_rows(tx, parent.task, parent.token, at));
+  STINT_TRY(domain::within_parent(child, rows.front()));
+  const std::size_t most = settings.limits.max_children;
+  const auto open = tx.one<std::size_t>(
+      "SELECT count(*) FROM (SELECT 1 FROM task WHERE parent = $1 AND state <> 'closed' LIMIT $2)",
+      parent.task, most);
+  if (tx.error()) return fail(*tx.error());
+  if (open.value_or(most) >= most) return fail(Errc::kLimit, "the task has too many open children");
+  return {};
+}
+
 rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest request,
-                                                  std::optional<TaskId> parent,
-                                                  policy::Operation operation) {
+                                                  std::optional<Above> parent, Refusal* refusal) {
   const WallTime at = now();
   const auto dir = directory();
   STINT_CO_TRY(agent_may_work(*dir, task.agent));
@@ -69,17 +83,22 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
     if (dir->upstream(grant.upstream) == nullptr)
       co_return fail(Errc::kDenied, "a grant names an upstream that is not registered");
 
-  policy::Facts facts = task_facts(*dir, task, operation, request.request, at);
+  policy::Facts facts = task_facts(*dir, task, refusal->what.operation, request.request, at);
   if (facts.human)
     facts.human->groups.insert(facts.human->groups.end(), request.groups.begin(),
                                request.groups.end());
-  STINT_CO_TRY(permitted(dir->policies().decide(facts)));
+  policy::Decision decision = dir->policies().decide(facts);
+  if (const Status may = permitted(decision); !may) {
+    refusal->judged.emplace(std::move(facts), std::move(decision));
+    co_return fail(may.error());
+  }
 
   std::optional<Draft> draft;
   if (request.audience)
-    draft = STINT_CO_TRY(
-        draft_token(task, *request.audience, {},
-                    parent ? audit::MintedBy::kDelegation : audit::MintedBy::kOpening, at));
+    draft =
+        STINT_CO_TRY(draft_token(task, *request.audience, {},
+                                 parent ? audit::MintedBy::kDelegation : audit::MintedBy::kOpening,
+                                 at, parent ? std::optional(parent->token_expires) : std::nullopt));
 
   const HandleId handle_id = HandleId::random(parts.entropy);
   std::string handle_text = codec::make_secret_text("handle", parts.entropy);
@@ -92,18 +111,13 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
     // Agent, human and policies as they were judged: a leaver's removal may be in this very batch.
     STINT_TRY(same_directory(tx, *dir));
     STINT_TRY(spend_once(tx, spend));
-    // The parent as it is now, its row held: a close that came between is seen here (rule 3).
-    if (parent) tx.lock(*parent);
-    for (auto next = parent; next;) {
-      const auto above = STINT_TRY(load_active(tx, *next));
-      STINT_TRY(domain::live(above, at));
-      next = above.parent;
-    }
+    if (parent) STINT_TRY(may_have_child(tx, *parent, task, at));
     STINT_TRY(reference_is_free(tx, task));
     insert_task(tx, task);
     append(tx, at, audit::task_opened(task, to_audit(actor)));
     if (parent)
-      append(tx, at, audit::TaskDelegated{.task = *parent, .child = task.id, .agent = task.agent});
+      append(tx, at,
+             audit::TaskDelegated{.task = parent->task, .child = task.id, .agent = task.agent});
     tx.run(
         "INSERT INTO handle (id, hash, task, jkt, state, created) VALUES ($1, $2, $3, $4, 'live', "
         "$5)",
@@ -122,32 +136,30 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
                    .token = draft ? std::optional(std::move(draft->minted)) : std::nullopt};
 }
 
-rt::Co<Result<Opened>> Authority::open_task(OpenRequest request) {
-  Impl* impl = impl_.get();
-  auto task = domain::open(request.order, impl->settings.limits,
-                           TaskId::random(impl->parts.entropy), impl->now());
+rt::Co<Result<Opened>> Authority::Impl::open_task(OpenRequest request, Refusal* refusal) {
+  auto task = domain::open(request.order, settings.limits, TaskId::random(parts.entropy), now());
   if (!task) co_return fail(task.error());
-  co_return co_await impl->open_with(*std::move(task), std::move(request), std::nullopt,
-                                     policy::Operation::kOpen);
+  co_return co_await open_with(*std::move(task), std::move(request), std::nullopt, refusal);
 }
 
-rt::Co<Result<Opened>> Authority::delegate(DelegateRequest request) {
-  Impl* impl = impl_.get();
-  const WallTime now = impl->now();
-  const auto chain = impl->live_chain(request.parent, request.parent_token, now);
+rt::Co<Result<Opened>> Authority::Impl::delegate(DelegateRequest request, Refusal* refusal) {
+  const WallTime at = now();
+  const auto chain = live_chain(request.parent, request.parent_token, at);
   if (!chain) co_return fail(chain.error());
   const auto& parent = chain->front();
   domain::Task above = *parent->task();
   above.last_used = parent->last_used();
   above.last_present = parent->last_present();
-  auto task = domain::delegate(above, request.child.order, impl->settings.limits,
-                               TaskId::random(impl->parts.entropy), now);
+  refusal->what.human = above.human;
+  auto task = domain::delegate(above, request.child.order, settings.limits,
+                               TaskId::random(parts.entropy), at);
   if (!task) co_return fail(task.error());
   if (!domain::within(task->grants, request.parent_token_grants))
     co_return fail(Errc::kDenied, "grants exceed the parent's token");
-  for (const auto& live : *chain) live->touch(now);
-  co_return co_await impl->open_with(*std::move(task), std::move(request.child), request.parent,
-                                     policy::Operation::kDelegate);
+  for (const auto& live : *chain) live->touch(at);
+  co_return co_await open_with(
+      *std::move(task), std::move(request.child),
+      Above{request.parent, request.parent_token, request.parent_token_expires}, refusal);
 }
 
 }  // namespace stint::authority

@@ -104,6 +104,11 @@ Result<Authority::Explained> Authority::why(DecisionId id) {
       const auto entry = STINT_TRY(audit::parse(event.bytes));
       const auto* d = std::get_if<audit::Decided>(&entry.event);
       if (d == nullptr || d->decision != id) continue;
+      if (d->facts.empty())  // refused before policies were asked
+        return Explained{
+            .words = "Denied: " + d->action + " by agent " + d->agent + ": " + d->reason + ".\n",
+            .record = event.bytes,
+            .seq = event.seq};
       const auto facts = STINT_TRY(facts_from_json(d->facts.text()));
       const policy::Decision decision{.outcome = outcome_of(d->verdict),
                                       .policies = d->policies,

@@ -29,6 +29,22 @@ Result<domain::Task> Authority::Impl::load_active(store::Reader& reader, TaskId 
   return task;
 }
 
+Result<std::vector<domain::Task>> Authority::Impl::live_rows(store::Reader& reader, TaskId task,
+                                                             std::optional<TokenId> token,
+                                                             WallTime at) const {
+  std::vector<domain::Task> rows;
+  for (std::optional<TaskId> next = task; next;) {
+    rows.push_back(STINT_TRY(load_active(reader, *next)));
+    STINT_TRY(domain::live(rows.back(), at));
+    next = rows.back().parent;
+  }
+  if (token && reader.one<std::int64_t>(
+                   "SELECT 1 FROM token WHERE jti = $1 AND revoked IS NOT NULL", *token))
+    return fail(Errc::kRevoked, "the token is revoked");
+  if (reader.error()) return fail(*reader.error());
+  return rows;
+}
+
 Status Authority::Impl::same_directory(store::Tx& tx, const Directory& dir) {
   const auto text = tx.one<std::string>("SELECT value FROM meta WHERE key = 'directory_version'");
   if (tx.error()) return fail(*tx.error());

@@ -13,6 +13,9 @@ namespace {
 
 constexpr std::size_t kBatch = 200;
 constexpr std::chrono::seconds kReceiptRetry{30};
+// What comes so long after a task's end is not of its life: whoever goes on asking in its name, and
+// is refused, must not put its receipt off.
+constexpr std::chrono::seconds kSettled{10};
 
 }  // namespace
 
@@ -78,6 +81,7 @@ Authority::Swept Authority::sweep() {
     return n;
   });
   if (forgotten) swept.forgotten = static_cast<std::size_t>(*forgotten);
+  impl->record_repeats();
   return swept;
 }
 
@@ -133,19 +137,25 @@ Result<std::size_t> Authority::sign_receipts() {
 // Errors: kUnavailable when the checkpoint does not reach the task's last event yet.
 Result<std::string> Authority::Impl::receipt_for(TaskId task, const merkle::Checkpoint& covering) {
   audit::ReceiptBuilder builder(task);
+  const auto signed_text = [&]() -> Result<std::string> {
+    const auto receipt = STINT_TRY(builder.finish(covering));
+    return audit::sign_receipt(receipt, parts.keys.origin(), parts.keys.log_key());
+  };
+  std::optional<WallTime> closed;
   for (store::Seq from = 0;;) {
     const auto events = STINT_TRY(parts.store.task_events(task, from, 1000));
-    if (events.empty()) break;
+    if (events.empty()) return signed_text();
     for (const auto& event : events) {
-      if (event.seq >= covering.size)
+      if (event.seq >= covering.size) {
+        if (closed && event.time > *closed + kSettled) return signed_text();
         return fail(Errc::kUnavailable, "the checkpoint does not reach the task's end yet");
+      }
+      if (event.kind == audit::TaskClosed::kKind) closed = event.time;
       const auto entry = STINT_TRY(audit::parse(event.bytes));
       STINT_TRY(builder.add(event.seq, event.leaf, entry.event, entry.time));
     }
     from = events.back().seq + 1;
   }
-  const auto receipt = STINT_TRY(builder.finish(covering));
-  return audit::sign_receipt(receipt, parts.keys.origin(), parts.keys.log_key());
 }
 
 void Authority::confirm_view() {

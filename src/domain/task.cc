@@ -125,6 +125,14 @@ Result<Task> delegate(const Task& parent, OpenOrder order, const TaskLimits& lim
   if (parent.attended) order.presence_limit = parent.presence_limit;
 
   Task child = STINT_TRY(open(std::move(order), limits, id, now));
+  STINT_TRY(within_parent(child, parent));
+  child.deadline = std::min(child.deadline, parent.deadline);
+  child.parent = parent.id;
+  child.depth = parent.depth + 1;
+  return child;
+}
+
+Status within_parent(const Task& child, const Task& parent) {
   if (!within(child.grants, parent.grants))
     return fail(Errc::kDenied, "grants exceed the parent's");
   if (child.ceiling > parent.ceiling)
@@ -133,10 +141,7 @@ Result<Task> delegate(const Task& parent, OpenOrder order, const TaskLimits& lim
   if (exceeds(child.budget.requests, rest.requests) ||
       exceeds(child.budget.bytes_out, rest.bytes_out))
     return fail(Errc::kDenied, "budget exceeds what the parent has left");
-  child.deadline = std::min(child.deadline, parent.deadline);
-  child.parent = parent.id;
-  child.depth = parent.depth + 1;
-  return child;
+  return {};
 }
 
 Status live(const Task& task, WallTime now) {

@@ -82,18 +82,6 @@ Result<std::vector<std::string>> actors_of(const json::Object& claims) {
   return actors;
 }
 
-Result<Confirmation> cnf_of(const json::Object& claims) {
-  Confirmation cnf;
-  const json::Object* const object = STINT_TRY(json::optional_object_at(claims, "cnf"));
-  if (object == nullptr) return cnf;
-  // A binding that we do not know is not the absence of one.
-  STINT_TRY(json::only_keys(*object, {"jkt", "x5t#S256"}));
-  cnf.jkt = STINT_TRY(json::optional_string_at(*object, "jkt")).value_or("");
-  cnf.x5t_s256 = STINT_TRY(json::optional_string_at(*object, "x5t#S256")).value_or("");
-  if (cnf.jkt.empty() == cnf.x5t_s256.empty()) return fail(Errc::kMalformed, "token claims");
-  return cnf;
-}
-
 Result<WallTime> seconds_of(std::int64_t seconds) {
   if (seconds < 0 || seconds > 253'402'300'799) return fail(Errc::kMalformed, "jwt time");
   return from_unix_seconds(seconds);
@@ -122,7 +110,7 @@ Result<AccessToken> read_token(const Claims& claims) {
                     *claims.iat,
                     STINT_TRY(TokenId::parse(*claims.jti)),
                     std::string(STINT_TRY(json::string_at(all, "client_id"))),
-                    STINT_TRY(cnf_of(all)),
+                    STINT_TRY(read_confirmation(all)),
                     STINT_TRY(actors_of(all)),
                     STINT_TRY(task_claim_of(all)),
                     "",

@@ -35,8 +35,11 @@ Result<ClientAssertion> verify_client_assertion(const UnverifiedAssertion& asser
   STINT_TRY(check_times(claims, now, {.past = kAssertionLeeway, .future = kAssertionLeeway}));
   if (*claims.exp > now + kAssertionMaxLife + kAssertionLeeway)
     return fail(Errc::kNotYetValid, "assertion exp too far");
+  auto cnf = read_confirmation(claims.all);
+  if (!cnf) return fail(Errc::kMalformed, "assertion cnf");
   const Jwk* const key = keys.find(header.kid, header.alg);
-  return ClientAssertion{*claims.sub, *claims.jti, *claims.exp, key ? key->kid : ""};
+  return ClientAssertion{*claims.sub, *claims.jti, *claims.exp, key ? key->kid : "",
+                         *std::move(cnf)};
 }
 
 Result<std::string> make_client_assertion(const crypto::PrivateKey& key, std::string_view kid,

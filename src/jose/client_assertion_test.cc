@@ -77,6 +77,14 @@ const Row kRows[] = {
     {"nbf ahead", false, "nbf", "1790000031", Errc::kNotYetValid, "jwt nbf", "RFC 7523 s3 (5)"},
     {"iat ahead", false, "iat", "1790000031", Errc::kNotYetValid, "jwt iat", "RFC 7523 s3 (6)"},
     {"exp type", false, "exp", "\"soon\"", Errc::kMalformed, "jwt time", ""},
+    {"cnf of a key", false, "cnf", R"({"jkt":"k"})", Errc{}, "", "RFC 7800 s3.1"},
+    {"cnf of a certificate", false, "cnf", R"({"x5t#S256":"c"})", Errc{}, "", "RFC 8705 s3.1"},
+    {"cnf empty", false, "cnf", "{}", Errc::kMalformed, "assertion cnf", "RFC 7800 s3.1"},
+    {"cnf of two keys", false, "cnf", R"({"jkt":"k","x5t#S256":"c"})", Errc::kMalformed,
+     "assertion cnf", "RFC 7800 s3.1"},
+    {"cnf of another kind", false, "cnf", R"({"jwk":{}})", Errc::kMalformed, "assertion cnf",
+     "not passed over"},
+    {"cnf no object", false, "cnf", "\"k\"", Errc::kMalformed, "assertion cnf", "RFC 7800 s3.1"},
 };
 
 TEST(ClientAssertion, Rows) {
@@ -99,6 +107,15 @@ TEST(ClientAssertion, SaysWhoAndWhatToRemember) {
   EXPECT_EQ(got->jti, "j1");
   EXPECT_EQ(got->kid, "k1");
   EXPECT_EQ(got->exp, from_unix_seconds(1790000060));
+  EXPECT_EQ(got->cnf, Confirmation());
+}
+
+TEST(ClientAssertion, MayNameTheKeyOfItsInstance) {
+  const auto named = [](const char* cnf) {
+    return check(forge(kHeader, with(kPayload, "cnf", cnf), kKey), set_of(kKey, "k1"))->cnf;
+  };
+  EXPECT_EQ(named(R"({"jkt":"k"})"), (Confirmation{.jkt = "k", .x5t_s256 = ""}));
+  EXPECT_EQ(named(R"({"x5t#S256":"c"})"), (Confirmation{.jkt = "", .x5t_s256 = "c"}));
 }
 
 TEST(ClientAssertion, AnotherKeyAnotherIssuerNoKeys) {

@@ -93,12 +93,12 @@ rt::Co<http::Response> Endpoints::answer(http::RequestHead head, http::Peer peer
 }
 
 void Endpoints::Impl::report(std::string_view name, bool hard, const Posted& posted,
-                             std::string_view where, std::string agent,
-                             std::optional<TaskId> task) const {
+                             std::string_view where, std::string agent, std::optional<TaskId> task,
+                             std::optional<TokenId> token) const {
   parts.authority.signal({.name = name,
                           .hard = hard,
                           .task = task,
-                          .token = std::nullopt,
+                          .token = token,
                           .agent = std::move(agent),
                           .ip = posted.peer.ip,
                           .where = where},
@@ -111,11 +111,13 @@ rt::Co<void> Endpoints::Impl::report_borrowed(const Posted* posted, std::string 
     report("borrowed-session", true, *posted, where, std::move(agent), std::nullopt);
 }
 
-rt::Co<Answer<opening::Client>> Endpoints::Impl::authenticate(const Posted* posted,
-                                                              std::string_view where) {
+rt::Co<Answer<opening::Client>> Endpoints::Impl::authenticate(
+    const Posted* posted, std::string_view where, std::optional<domain::Binding> presented) {
   const std::string assertion(posted->get("client_assertion"));
-  const std::string actor(posted->get("grant_type") == kExchangeGrant ? posted->get("actor_token")
-                                                                      : std::string_view());
+  // In a delegation the actor_token is the child's: see delegate().
+  const bool acts_itself = posted->get("grant_type") == kExchangeGrant &&
+                           posted->get("subject_token_type") == kIdTokenType;
+  const std::string actor(acts_itself ? posted->get("actor_token") : std::string_view());
   if (assertion.empty() && actor.empty())
     co_return refuse("invalid_client", {Errc::kUnauthenticated, "client authentication is missing"},
                      401);
@@ -123,15 +125,17 @@ rt::Co<Answer<opening::Client>> Endpoints::Impl::authenticate(const Posted* post
   const std::string& shown = by_actor ? actor : assertion;
   auto client = parts.opener.authenticate(
       by_actor ? opening::kClientAssertionType : posted->get("client_assertion_type"), shown,
-      posted->get("client_id"), posted->now);
+      posted->get("client_id"), presented, posted->now);
   if (!client) {
+    if (!client.error().signal.empty())
+      report(client.error().signal, true, *posted, where, "", std::nullopt);
     co_await report_borrowed(posted, shown, where, "");
     co_return std::unexpected(failure_of(client.error()));
   }
   // Both: an agent acts as itself here. The same text twice is one proof.
   if (!by_actor && !actor.empty() && actor != assertion) {
     const auto second =
-        parts.opener.authenticate(opening::kClientAssertionType, actor, "", posted->now);
+        parts.opener.authenticate(opening::kClientAssertionType, actor, "", presented, posted->now);
     if (!second) {
       co_await report_borrowed(posted, actor, where, client->agent());
       co_return refuse("invalid_request", second.error().error);

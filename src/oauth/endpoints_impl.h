@@ -64,17 +64,21 @@ struct Endpoints::Impl {
                                               std::string body, WallTime now);
   rt::Co<Answer<http::Response>> client_credentials(TokenRequest request);
   rt::Co<Answer<http::Response>> exchange(TokenRequest request);
+  rt::Co<Answer<http::Response>> delegate(TokenRequest request);
   rt::Co<Answer<http::Response>> refresh(TokenRequest request);
   rt::Co<Failure> refused_handle(TokenRequest request, std::optional<std::string> audience,
                                  std::vector<domain::Grant> narrow, Error error);
   rt::Co<Answer<http::Response>> introspect(Posted posted);
   rt::Co<Answer<http::Response>> revoke(Posted posted);
 
-  // By client_assertion, or at an exchange by an actor_token of type jwt, which is the same proof.
-  rt::Co<Answer<opening::Client>> authenticate(const Posted* posted, std::string_view where);
+  // By client_assertion, or at the exchange of an ID token by an actor_token of type jwt, which is
+  // the same proof. `presented`: the key that came with the request; none where none is asked for.
+  rt::Co<Answer<opening::Client>> authenticate(const Posted* posted, std::string_view where,
+                                               std::optional<domain::Binding> presented);
 
   void report(std::string_view name, bool hard, const Posted& posted, std::string_view where,
-              std::string agent, std::optional<TaskId> task) const;
+              std::string agent, std::optional<TaskId> task,
+              std::optional<TokenId> token = std::nullopt) const;
   // Reports a borrowed session if `offered` is one.
   rt::Co<void> report_borrowed(const Posted* posted, std::string offered, std::string_view where,
                                std::string agent);

@@ -1,6 +1,4 @@
-// Token exchange (RFC 8693): opening for a human, and delegation.
-#include <functional>
-
+// Token exchange (RFC 8693): opening for a human. Delegation: delegation_test.cc.
 #include "oauth_for_test.h"
 
 namespace stint::oauth {
@@ -58,14 +56,6 @@ TEST_F(OAuthTest, AudienceMayNameAnUpstream) {
   EXPECT_EQ(claims_of(told.text("access_token")).at("authorization_details").as_array().size(), 1U);
   EXPECT_EQ(testkit::must_have(json::array_at(told.json, "authorization_details"))->size(), 3U);
 }
-
-struct BadRow {
-  const char* name;
-  std::function<void(Ask&, testkit::Edge&)> change;
-  unsigned status;
-  std::string_view error, reason;
-  const char* signal = nullptr;
-};
 
 TEST_F(OAuthTest, ExchangeIsRefusedAndNothingOpens) {
   const std::int64_t now = unix_seconds(edge.clock.wall());
@@ -136,11 +126,17 @@ TEST_F(OAuthTest, ExchangeIsRefusedAndNothingOpens) {
       {"8693_4_may_act", id("alice-sub", {{"may_act", json::Object{{"sub", "coder"}}}}), 400,
        "access_denied", "the human lets another client act"},
       {"8693_7_id_token_as_access_token",
-       [](Ask& a, auto&) { a.set("subject_token_type", std::string(kAccessType)); }, 400,
-       "invalid_request", "token typ", nullptr},  // borrowed-session again, within a second
-      {"upstream_password_as_access_token",
-       [](Ask& a, auto&) {
+       [](Ask& a, testkit::Edge& e) {
          a.set("subject_token_type", std::string(kAccessType));
+         a.set("actor_token", e.actor_token(e.coder));
+         a.set("actor_token_type", std::string(kJwt));
+       },
+       400, "invalid_request", "token typ", nullptr},  // borrowed-session again, within a second
+      {"upstream_password_as_access_token",
+       [](Ask& a, testkit::Edge& e) {
+         a.set("subject_token_type", std::string(kAccessType));
+         a.set("actor_token", e.actor_token(e.coder));
+         a.set("actor_token_type", std::string(kJwt));
          a.set("subject_token", std::string(testkit::kPlantedSecret));
        },
        400, "invalid_request", "jws parts", nullptr},
@@ -184,106 +180,14 @@ TEST_F(OAuthTest, WhatIsBorrowedIsReportedWhereverItIsOffered) {
   Ask assertion = credentials(edge.coder);
   assertion.set("client_assertion", id);
   EXPECT_TRUE(reported(assertion));
-  Ask access = exchange(edge.helper);
-  access.set("subject_token_type", std::string(kAccessType));
-  EXPECT_TRUE(reported(access));
+  EXPECT_TRUE(reported(delegation(edge.helper, id, edge.coder)));
   for (const std::string& offered : {id, secret}) {
     edge.clock.advance(2s);
     EXPECT_TRUE(reported(refreshing(edge.coder, offered)));
-    Ask subject = exchange(edge.helper);
-    subject.set("subject_token_type", std::string(kAccessType));
-    subject.set("subject_token", offered);
-    EXPECT_TRUE(reported(subject));
+    EXPECT_TRUE(reported(delegation(edge.helper, offered, edge.coder)));
   }
   // Nonsense is no signal.
   EXPECT_FALSE(reported(refreshing(edge.coder, "nonsense")));
-}
-
-// --- delegation ---
-
-TEST_F(OAuthTest, AParentsTokenOpensAChild) {
-  const Told parent = send(exchange(edge.coder));
-  ASSERT_EQ(parent.status, 200) << parent.body;
-  const Told child = send(delegation(edge.helper, parent.text("access_token")));
-  ASSERT_EQ(child.status, 200) << child.body;
-  EXPECT_EQ(child.text("issued_token_type"), kAccessType);
-  const json::Object claims = claims_of(child.text("access_token"));
-  const json::Object above = claims_of(parent.text("access_token"));
-  EXPECT_EQ(claims.at("sub"), "alice@example.com");
-  // 8693 3: the current actor outermost.
-  EXPECT_EQ(claims.at("act"),
-            (json::Value{{"sub", "agent:helper"}, {"act", {{"sub", "agent:coder"}}}}));
-  EXPECT_EQ(claims.at("task").at("parent"), above.at("task").at("id"));
-  EXPECT_EQ(claims.at("cnf").at("jkt"), json::Value(edge.helper.jkt()));
-  // 8693 6, rule 3: no longer than the parent.
-  EXPECT_LE(claims.at("task").at("deadline").as_int64(),
-            above.at("task").at("deadline").as_int64());
-  EXPECT_EQ(edge.count("task.delegated"), 1U);
-
-  // Revoking the parent's handle ends the child (rule 4).
-  EXPECT_EQ(send(about(edge.coder, "revoke", parent.text("refresh_token"))).status, 200);
-  expect_refused(send(refreshing(edge.helper, child.text("refresh_token"))), 400, "invalid_grant",
-                 "the task is closed");
-}
-
-TEST_F(OAuthTest, DelegationIsRefused) {
-  const Told parent = send(exchange(edge.coder));
-  ASSERT_EQ(parent.status, 200) << parent.body;
-  const std::string token = parent.text("access_token");
-  const BadRow rows[] = {
-      {"8693_5_wider_actions",
-       [](Ask& a, auto&) {
-         a.set(
-             "authorization_details",
-             details(
-                 {kTaskObject,
-                  R"({"type":"stint_grant","upstream":"git","actions":["git.ref.delete"],"resources":["demo/readme.git"]})"}));
-       },
-       400, "invalid_authorization_details", "grants exceed the parent's"},
-      {"8693_5_wider_resources",
-       [](Ask& a, auto&) {
-         a.set("authorization_details",
-               details({kTaskObject,
-                        R"({"type":"stint_grant","upstream":"git","actions":["git.fetch"]})"}));
-       },
-       400, "invalid_authorization_details", "grants exceed the parent's"},
-      {"8693_5_other_upstream",
-       [](Ask& a, auto&) { a.set("authorization_details", details({kTaskObject, kDeskObject})); },
-       400, "invalid_authorization_details", "grants exceed the parent's"},
-      {"altered",
-       [&](Ask& a, auto&) { a.set("subject_token", token.substr(0, token.size() - 4) + "AAAA"); },
-       400, "invalid_request", "signature"},
-      {"parent_handle_as_token",
-       [&](Ask& a, auto&) { a.set("subject_token", parent.text("refresh_token")); }, 400,
-       "invalid_request", "jws parts"},
-      {"assertion_as_token",
-       [](Ask& a, testkit::Edge& e) { a.set("subject_token", e.assertion(e.coder)); }, 400,
-       "invalid_request", "token typ"},
-  };
-  for (const BadRow& row : rows) {
-    SCOPED_TRACE(row.name);
-    Ask a = delegation(edge.helper, token);
-    row.change(a, edge);
-    expect_refused(send(a), row.status, row.error, row.reason);
-  }
-  EXPECT_EQ(edge.count("task.opened"), 1U);
-
-  // 8693 8: revoked, expired, closed.
-  EXPECT_EQ(send(about(edge.coder, "revoke", token)).status, 200);
-  expect_refused(send(delegation(edge.helper, token)), 400, "invalid_request",
-                 "the token is revoked");
-  const Told second = send(refreshing(edge.coder, parent.text("refresh_token")));
-  ASSERT_EQ(second.status, 200) << second.body;
-  edge.clock.advance(301s);
-  edge.authority->confirm_view();
-  expect_refused(send(delegation(edge.helper, second.text("access_token"))), 400, "invalid_request",
-                 "token expired");
-  const Told third = send(refreshing(edge.coder, parent.text("refresh_token")));
-  ASSERT_EQ(third.status, 200) << third.body;
-  EXPECT_EQ(send(about(edge.coder, "revoke", parent.text("refresh_token"))).status, 200);
-  expect_refused(send(delegation(edge.helper, third.text("access_token"))), 400, "invalid_request",
-                 "the task is closed");
-  EXPECT_EQ(edge.count("task.opened"), 1U);
 }
 
 }  // namespace

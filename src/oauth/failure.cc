@@ -27,7 +27,8 @@ constexpr Advice kAdvice[] = {
     {"unsupported_grant_type",
      "use client_credentials, refresh_token or "
      "urn:ietf:params:oauth:grant-type:token-exchange"},
-    {"access_denied", "ask an operator: stint log show names the policy that decided"},
+    {"access_denied",
+     "ask an operator: stint log tail --kind decision names the policy that decided"},
     {"temporarily_unavailable", "try again in a moment"},
     {"server_error", "report it to the operator"},
 };

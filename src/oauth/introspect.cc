@@ -48,7 +48,7 @@ json::Object describe(const authority::Introspection& i, const std::string& issu
 }  // namespace
 
 rt::Co<Answer<http::Response>> Endpoints::Impl::introspect(Posted posted) {
-  auto client = co_await authenticate(&posted, "introspection-endpoint");
+  auto client = co_await authenticate(&posted, "introspection-endpoint", std::nullopt);
   if (!client) co_return std::unexpected(client.error());
   const std::string_view token = posted.get("token");
   if (token.empty()) co_return refuse("invalid_request", {Errc::kMissing, "token is missing"});
@@ -61,7 +61,7 @@ rt::Co<Answer<http::Response>> Endpoints::Impl::introspect(Posted posted) {
 }
 
 rt::Co<Answer<http::Response>> Endpoints::Impl::revoke(Posted posted) {
-  auto client = co_await authenticate(&posted, "revocation-endpoint");
+  auto client = co_await authenticate(&posted, "revocation-endpoint", std::nullopt);
   if (!client) co_return std::unexpected(client.error());
   const std::string_view token = posted.get("token");
   if (token.empty()) co_return refuse("invalid_request", {Errc::kMissing, "token is missing"});

@@ -4,6 +4,7 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -57,6 +58,15 @@ struct Ask {
   }
 };
 
+// A way to spoil a good request, and what comes of it.
+struct BadRow {
+  const char* name;
+  std::function<void(Ask&, testkit::Edge&)> change;
+  unsigned status;
+  std::string_view error, reason;
+  const char* signal = nullptr;
+};
+
 struct Told {
   unsigned status = 0;
   http::Headers headers;
@@ -104,10 +114,13 @@ class OAuthTest : public testing::Test {
     a.set("authorization_details", details({kTaskObject, kGitObject}));
     return a;
   }
-  Ask delegation(const TestAgent& child, const std::string& parent_token) {
-    Ask a = exchange(child);
+  // `parent`, who holds the token and its key, asks for `child`.
+  Ask delegation(const TestAgent& parent, const std::string& parent_token, const TestAgent& child) {
+    Ask a = exchange(parent);
     a.set("subject_token", parent_token);
     a.set("subject_token_type", "urn:ietf:params:oauth:token-type:access_token");
+    a.set("actor_token", edge.actor_token(child));
+    a.set("actor_token_type", "urn:ietf:params:oauth:token-type:jwt");
     return a;
   }
   Ask refreshing(const TestAgent& agent, const std::string& handle) {

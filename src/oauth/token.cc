@@ -50,6 +50,8 @@ std::optional<Failure> misshapen(const Posted& posted) {
   if (subject.empty()) return bad({Errc::kMissing, "subject_token_type is missing"});
   if (subject != kIdTokenType && subject != kAccessTokenType)
     return bad({Errc::kUnsupported, "subject_token_type is not known here"});
+  if (subject == kAccessTokenType && posted.get("actor_token").empty())
+    return bad({Errc::kMissing, "actor_token is missing: the child's assertion, with its key"});
   const auto wanted = posted.get("requested_token_type");
   if (!wanted.empty() && wanted != kAccessTokenType && wanted != kJwtType)
     return bad({Errc::kUnsupported, "requested_token_type is not known here"});
@@ -91,7 +93,7 @@ rt::Co<Answer<http::Response>> Endpoints::Impl::token_answer(http::RequestHead h
       report(presenter.error().signal, presenter.error().hard, *posted, kWhere, "", std::nullopt);
     co_return std::unexpected(failure_of(presenter.error()));
   }
-  auto client = co_await authenticate(&*posted, kWhere);
+  auto client = co_await authenticate(&*posted, kWhere, presenter->binding());
   if (!client) co_return std::unexpected(client.error());
   if (const auto spent = parts.gate.spend(*presenter, now); !spent) {
     if (!spent.error().signal.empty())
@@ -120,21 +122,12 @@ rt::Co<Answer<http::Response>> Endpoints::Impl::client_credentials(TokenRequest 
 
 rt::Co<Answer<http::Response>> Endpoints::Impl::exchange(TokenRequest request) {
   const Posted& posted = request.posted;
-  const std::string subject(posted.get("subject_token"));
-  const std::string agent = request.client.agent();
-  std::optional<opening::Person> person;
-  std::optional<jose::VerifiedToken> parent;
-  if (posted.get("subject_token_type") == kIdTokenType) {
-    auto known = co_await parts.opener.person(subject, posted.now);
-    if (!known) co_return std::unexpected(failure_of(known.error()));
-    person = *std::move(known);
-  } else {
-    auto token = parts.opener.parent_token(subject, posted.now);
-    if (!token) {
-      co_await report_borrowed(&posted, subject, kWhere, agent);
-      co_return std::unexpected(failure_of(token.error()));
-    }
-    parent = *std::move(token);
+  if (posted.get("subject_token_type") == kAccessTokenType)
+    co_return co_await delegate(std::move(request));
+  auto person = co_await parts.opener.person(std::string(posted.get("subject_token")), posted.now);
+  if (!person) {
+    parts.opener.refused(policy::Operation::kOpen, request.client, person.error(), request.where());
+    co_return std::unexpected(failure_of(person.error()));
   }
   auto wanted = wanted_of(posted);
   if (!wanted) co_return std::unexpected(wanted.error());
@@ -142,11 +135,43 @@ rt::Co<Answer<http::Response>> Endpoints::Impl::exchange(TokenRequest request) {
       parts.opener.audience(posted.list("resource"), posted.list("audience"), wanted->grants);
   if (!audience) co_return std::unexpected(failure_of(audience.error()));
   const opening::Where where = request.where();
-  auto opened = parent
-                    ? co_await parts.opener.delegate(request.client, *parent, request.binding,
-                                                     *std::move(wanted), *audience, where)
-                    : co_await parts.opener.open(request.client, std::move(person), request.binding,
-                                                 *std::move(wanted), *audience, where);
+  auto opened = co_await parts.opener.open(request.client, *std::move(person), request.binding,
+                                           *std::move(wanted), *audience, where);
+  if (!opened) co_return std::unexpected(failure_of(opened.error()));
+  co_return opened_reply(*std::move(opened), true);
+}
+
+// RFC 8693 section 1.1: the parent asks, its token is the subject and the child the actor. What is
+// given out is bound to the child's key, so that the parent can pass it on and not use it.
+rt::Co<Answer<http::Response>> Endpoints::Impl::delegate(TokenRequest request) {
+  const Posted& posted = request.posted;
+  const std::string subject(posted.get("subject_token")), actor(posted.get("actor_token"));
+  const std::string agent = request.client.agent();
+  const opening::Where where = request.where();
+  auto parent = parts.opener.parent(subject, request.client, request.binding, posted.now);
+  if (!parent) {
+    const opening::Refusal& r = parent.error();
+    parts.opener.refused(policy::Operation::kDelegate, request.client, r, where);
+    if (r.signal.empty()) {
+      co_await report_borrowed(&posted, subject, kWhere, agent);
+    } else {
+      report(r.signal, true, posted, kWhere, agent, r.task, r.token);
+    }
+    co_return std::unexpected(failure_of(r));
+  }
+  auto wanted = wanted_of(posted);
+  if (!wanted) co_return std::unexpected(wanted.error());
+  auto audience =
+      parts.opener.audience(posted.list("resource"), posted.list("audience"), wanted->grants);
+  if (!audience) co_return std::unexpected(failure_of(audience.error()));
+  auto child = parts.opener.child(actor, posted.now);
+  if (!child) {
+    parts.opener.refused(policy::Operation::kDelegate, request.client, child.error(), where);
+    co_await report_borrowed(&posted, actor, kWhere, agent);
+    co_return std::unexpected(failure_of(child.error()));
+  }
+  auto opened = co_await parts.opener.delegate(
+      request.client, *std::move(parent), *std::move(child), *std::move(wanted), *audience, where);
   if (!opened) co_return std::unexpected(failure_of(opened.error()));
   co_return opened_reply(*std::move(opened), true);
 }

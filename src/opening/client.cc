@@ -10,19 +10,40 @@ bool tells_too_much(Errc code) {
 
 constexpr std::string_view kScope = "client-assertion";
 
+std::optional<domain::Binding> key_of(const jose::Confirmation& cnf) {
+  if (!cnf.jkt.empty()) return domain::Binding{domain::Binding::Kind::kDpop, cnf.jkt};
+  if (!cnf.x5t_s256.empty())
+    return domain::Binding{domain::Binding::Kind::kCertificate, cnf.x5t_s256};
+  return std::nullopt;
+}
+
 }  // namespace
 
 Outcome<Client> Opener::authenticate(std::string_view assertion_type, std::string_view assertion,
-                                     std::string_view client_id, WallTime now) {
-  const auto failed = [] {
-    return refuse({Errc::kUnauthenticated, "client authentication failed"}, Part::kClient);
-  };
+                                     std::string_view client_id,
+                                     const std::optional<domain::Binding>& presented,
+                                     WallTime now) {
   if (assertion.empty())
     return refuse({Errc::kMissing, "client_assertion is missing"}, Part::kRequest);
   if (assertion_type.empty())
     return refuse({Errc::kMissing, "client_assertion_type is missing"}, Part::kRequest);
   if (assertion_type != kClientAssertionType)
     return refuse({Errc::kUnsupported, "client_assertion_type is not known here"}, Part::kClient);
+  auto read = asserted(assertion, client_id, now);
+  if (!read) return std::unexpected(read.error());
+  if (read->key && read->key != presented)
+    return std::unexpected(
+        Refusal{.error = {Errc::kWrongKey, "the client assertion is for another key"},
+                .part = Part::kClient,
+                .signal = "key-mismatch"});
+  return std::move(read->client);
+}
+
+Outcome<Opener::Asserted> Opener::asserted(std::string_view assertion, std::string_view client_id,
+                                           WallTime now) {
+  const auto failed = [] {
+    return refuse({Errc::kUnauthenticated, "client authentication failed"}, Part::kClient);
+  };
   const auto read = jose::UnverifiedAssertion::parse(assertion);
   if (!read) return refuse(read.error(), Part::kClient);
   const std::string& claimed = read->claimed_client_id();
@@ -53,9 +74,11 @@ Outcome<Client> Opener::authenticate(std::string_view assertion_type, std::strin
       return refuse({Errc::kReplayed, "the client assertion was used before"}, Part::kClient);
     return refuse(once.error(), Part::kServer);
   }
-  return Client(verified->client_id, {.scope = std::string(kScope),
-                                      .key = verified->client_id + '\0' + verified->jti,
-                                      .expires = verified->exp + jose::kAssertionLeeway});
+  return Asserted{
+      .client = Client(verified->client_id, {.scope = std::string(kScope),
+                                             .key = verified->client_id + '\0' + verified->jti,
+                                             .expires = verified->exp + jose::kAssertionLeeway}),
+      .key = key_of(verified->cnf)};
 }
 
 }  // namespace stint::opening

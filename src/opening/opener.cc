@@ -15,10 +15,12 @@ bool absolute_uri(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f && c != '#'; });
 }
 
-domain::OpenOrder order_of(Wanted&& w, const Client& client, domain::Binding&& binding) {
+}  // namespace
+
+domain::OpenOrder order_of(Wanted&& w, std::string agent, domain::Binding&& binding) {
   return {.purpose = std::move(w.purpose),
           .reference = std::move(w.reference),
-          .agent = client.agent(),
+          .agent = std::move(agent),
           .binding = std::move(binding),
           .human = {},
           .acr = {},
@@ -42,8 +44,6 @@ authority::OpenRequest request_of(domain::OpenOrder&& order, const Client& clien
           .request = {.ip = where.ip, .fresh_proof = where.fresh_proof},
           .actor = authority::Actor::agent(client.agent())};
 }
-
-}  // namespace
 
 Part part_of(Errc code) {
   switch (code) {
@@ -135,23 +135,42 @@ Outcome<std::string> Opener::audience(const std::vector<std::string>& resources,
   return **std::move(named);
 }
 
+void Opener::refused(policy::Operation operation, const Client& client, const Refusal& refusal,
+                     const Where& where) const {
+  impl_->authority.refused({.operation = operation,
+                            .agent = client.agent(),
+                            .task = refusal.task,
+                            .token = refusal.token,
+                            .ip = where.ip},
+                           refusal.error);
+}
+
 rt::Co<Outcome<authority::Opened>> Opener::open(Client client, std::optional<Person> person,
                                                 domain::Binding binding, Wanted wanted,
                                                 std::optional<std::string> audience, Where where) {
   const auto directory = impl_->authority.directory();
+  const auto refused_here = [&](Error error, Part part) {
+    impl_->authority.refused({.operation = policy::Operation::kOpen,
+                              .agent = client.agent(),
+                              .human = person ? std::optional(person->name()) : std::nullopt,
+                              .ip = where.ip},
+                             error);
+    return refuse(error, part);
+  };
   if (const Status known = check_known(wanted.grants, *directory); !known)
-    co_return refuse(known.error(), Part::kDetails);
+    co_return refused_here(known.error(), Part::kDetails);
   if (person && person->may_act() && *person->may_act() != client.agent())
-    co_return refuse({Errc::kDenied, "the human lets another client act"}, Part::kPolicy);
+    co_return refused_here({Errc::kDenied, "the human lets another client act"}, Part::kPolicy);
   // Where an operator said it, the environment is the agent's: policies judge by it.
   if (const auto* agent = directory->agent(client.agent());
       agent != nullptr && !agent->agent.environment.empty()) {
     if (!wanted.environment.empty() && wanted.environment != agent->agent.environment)
-      co_return refuse({Errc::kDenied, "the agent works in another environment"}, Part::kDetails);
+      co_return refused_here({Errc::kDenied, "the agent works in another environment"},
+                             Part::kDetails);
     wanted.environment = agent->agent.environment;
   }
 
-  domain::OpenOrder order = order_of(std::move(wanted), client, std::move(binding));
+  domain::OpenOrder order = order_of(std::move(wanted), client.agent(), std::move(binding));
   order.consent = person ? domain::Consent::kExchange : domain::Consent::kAutonomous;
   if (person) {
     order.human = person->name();
@@ -163,40 +182,6 @@ rt::Co<Outcome<authority::Opened>> Opener::open(Client client, std::optional<Per
   auto opened = co_await impl_->authority.open_task(std::move(request));
   if (!opened) co_return refuse(opened.error(), part_of(opened.error().code));
   co_return *std::move(opened);
-}
-
-rt::Co<Outcome<authority::Opened>> Opener::delegate(Client client, jose::VerifiedToken parent,
-                                                    domain::Binding binding, Wanted wanted,
-                                                    std::optional<std::string> audience,
-                                                    Where where) {
-  if (const Status known = check_known(wanted.grants, *impl_->authority.directory()); !known)
-    co_return refuse(known.error(), Part::kDetails);
-  auto order = order_of(Wanted(wanted), client, std::move(binding));
-  order.consent = domain::Consent::kDelegated;
-  // What the child does not name it takes over: only asking for more is refused.
-  if (const auto task = impl_->authority.task(parent.task()); task && !wanted.ceiling)
-    order.ceiling = task->ceiling;
-  // The token may be narrower than its task, and never wider.
-  const auto carried = domain::decode_grants(parent.claims().authorization_details);
-  if (!carried) co_return refuse(carried.error(), Part::kSubject);
-  auto opened = co_await impl_->authority.delegate(
-      {.parent = parent.task(),
-       .parent_token = parent.claims().jti,
-       .parent_token_grants = *carried,
-       .child = request_of(std::move(order), client, std::move(audience), where)});
-  if (opened) co_return *std::move(opened);
-  // "Not within the parent" and "policy says no" are one code below, and two things to a client.
-  const bool wider =
-      opened.error().code == Errc::kDenied && !domain::within(wanted.grants, *carried);
-  co_return refuse(opened.error(), wider ? Part::kDetails : part_of(opened.error().code));
-}
-
-Outcome<jose::VerifiedToken> Opener::parent_token(std::string_view compact, WallTime now) const {
-  const std::string& issuer = impl_->authority.settings().issuer;
-  const jose::AccessTokenVerifier verifier(issuer, issuer, impl_->authority.token_keys());
-  auto token = verifier.verify_any_audience(compact, now);
-  if (!token) return refuse(token.error(), Part::kSubject);
-  return *std::move(token);
 }
 
 }  // namespace stint::opening

@@ -29,9 +29,20 @@ struct Opener::Impl {
   jose::ReplayCache assertions;
 };
 
+// A client assertion that was good, and counted; the key that it names, if it names one.
+struct Opener::Asserted {
+  Client client;
+  std::optional<domain::Binding> key;
+};
+
 inline std::unexpected<Refusal> refuse(Error error, Part part) {
   return std::unexpected(Refusal{error, part});
 }
+
+// What is wanted, for whoever will do it; and as `client` asks for it.
+domain::OpenOrder order_of(Wanted&& wanted, std::string agent, domain::Binding&& binding);
+authority::OpenRequest request_of(domain::OpenOrder&& order, const Client& client,
+                                  std::optional<std::string>&& audience, const Where& where);
 
 // What an error of a command is about.
 Part part_of(Errc code);

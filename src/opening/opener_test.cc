@@ -21,7 +21,7 @@ class OpenerTest : public testing::Test {
   }
   bool borrowed(std::string text) { return rt::block_on(edge.opener->borrowed(std::move(text))); }
   Outcome<Client> client(const testkit::TestAgent& a) {
-    return edge.opener->authenticate(kClientAssertionType, edge.assertion(a), "",
+    return edge.opener->authenticate(kClientAssertionType, edge.assertion(a), "", std::nullopt,
                                      edge.clock.wall());
   }
   Edge edge;

@@ -179,6 +179,7 @@ class ConfigReader {
     c_.tasks.default_life = duration_at(n, "default_life", c_.tasks.default_life);
     c_.tasks.max_life = duration_at(n, "max_life", c_.tasks.max_life);
     c_.tasks.max_depth = int_at(n, "max_depth", c_.tasks.max_depth);
+    c_.tasks.max_children = int_at(n, "max_children", c_.tasks.max_children);
     c_.approvals.ttl = duration_at(section("approvals"), "ttl", c_.approvals.ttl);
     if (c_.tasks.default_life > c_.tasks.max_life)
       report_.at(n, "\"default_life\" is longer than \"max_life\"");

@@ -49,6 +49,7 @@ CREATE TABLE task (
   CHECK ((state = 'closed') = (closed IS NOT NULL))
 ) STRICT;
 CREATE INDEX task_parent ON task (parent) WHERE parent IS NOT NULL;
+CREATE INDEX task_children ON task (parent) WHERE parent IS NOT NULL AND state <> 'closed';
 CREATE INDEX task_deadline ON task (state, deadline);
 CREATE INDEX task_agent ON task (agent, opened);
 CREATE INDEX task_human ON task (human, opened) WHERE human IS NOT NULL;
@@ -105,15 +106,6 @@ CREATE TABLE approval (
 CREATE INDEX approval_call ON approval (task, digest);
 CREATE INDEX approval_state ON approval (state, expires);
 
-CREATE TABLE decision (
-  id      BLOB PRIMARY KEY,
-  task    BLOB,
-  time    INTEGER NOT NULL,
-  outcome TEXT NOT NULL CHECK (outcome IN ('permit', 'deny', 'ask')),
-  body    TEXT NOT NULL
-) STRICT;
-CREATE INDEX decision_task ON decision (task, time) WHERE task IS NOT NULL;
-
 -- Declared resources: human, group, agent, upstream, issuer, …
 CREATE TABLE entity (
   kind    TEXT NOT NULL,
@@ -125,15 +117,6 @@ CREATE TABLE entity (
   PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
 
--- Other names by which an entity is found: a human's issuer and subject, for one.
-CREATE TABLE entity_key (
-  kind TEXT NOT NULL,
-  key  TEXT NOT NULL,
-  name TEXT NOT NULL,
-  PRIMARY KEY (kind, key)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX entity_key_name ON entity_key (kind, name);
-
 CREATE TABLE credential (
   name    TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
@@ -141,13 +124,6 @@ CREATE TABLE credential (
   sealed  BLOB NOT NULL,             -- empty once retired
   created INTEGER NOT NULL,
   rotated INTEGER NOT NULL
-) STRICT;
-
-CREATE TABLE policy (
-  name    TEXT PRIMARY KEY,
-  version INTEGER NOT NULL,
-  text    TEXT NOT NULL,
-  updated INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE signing_key (

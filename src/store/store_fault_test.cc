@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -12,6 +13,7 @@
 #include "stint/store/log_publisher.h"
 #include "stint/store/store.h"
 #include "stint/testkit/faulty_vfs.h"
+#include "stint/testkit/held_writer.h"
 #include "stint/testkit/manual_clock.h"
 #include "stint/testkit/temp_dir.h"
 
@@ -140,6 +142,43 @@ TEST_P(StoreFault, ProbesByItself) {
   vfs_.clear();
   while (!store->health().writable) std::this_thread::yield();
   EXPECT_TRUE(store->deferred(put(2)).has_value());
+}
+
+// Nobody waits for what is deferred, and what it records has happened: the batch after the failed
+// one writes it, once, in order, before what was submitted later.
+TEST_P(StoreFault, DeferredRecordsSurviveAFailedBatch) {
+  const Case& c = GetParam();
+  Options o = options();
+  o.max_batch = 3;
+  {
+    auto store = open(o, clock_);
+    std::vector<std::string> observed;
+    store->observe([&](std::span<const StoredEvent> events) {
+      for (const StoredEvent& e : events) observed.push_back(e.bytes);
+    });
+    std::promise<Result<Seq>> lost, kept;
+    testkit::HeldWriter hold(*store);
+    ASSERT_TRUE(store->deferred(put(1)).has_value());
+    store->submit(put(2), [&](Result<Seq> r) { lost.set_value(std::move(r)); });
+    ASSERT_TRUE(store->deferred(put(3)).has_value());
+    store->submit(put(4), [&](Result<Seq> r) { kept.set_value(std::move(r)); });
+    vfs_.fail(c.op, c.fault, c.where, c.after, 1);
+    hold.release();
+
+    const auto refused = lost.get_future().get();
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code, c.code);
+    EXPECT_EQ(refused.error().reason.text(), c.reason);
+    const auto written = kept.get_future().get();
+    ASSERT_TRUE(written.has_value()) << written.error().reason.text();
+    EXPECT_EQ(*written, 2u) << "after the two that were put back";
+    EXPECT_EQ(vfs_.injected(), 1u);
+    EXPECT_EQ(store->health().failures, 1u);
+    EXPECT_EQ(consistent(*store), (std::vector{1, 3, 4}));
+    store->stop();
+    EXPECT_THAT(observed, testing::ElementsAre("1", "3", "4"));
+  }
+  EXPECT_EQ(consistent(*open(o, clock_)), (std::vector{1, 3, 4}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, StoreFault, testing::ValuesIn(kCases),

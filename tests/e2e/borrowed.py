@@ -96,7 +96,8 @@ def test_id_token_as_access_token(w):
     try:
         a.post("token_endpoint", {
             "grant_type": agents.EXCHANGE, "subject_token": w.stint.idp.id_token(w.stint.alice),
-            "subject_token_type": agents.ACCESS_TOKEN, "authorization_details": json.dumps(
+            "subject_token_type": agents.ACCESS_TOKEN, "actor_token": a.actor_token(),
+            "actor_token_type": agents.JWT_TYPE, "authorization_details": json.dumps(
                 [{"type": "stint_task", "purpose": "x"}, agents.grant("git", [FETCH])])})
         expect(False, "an ID token passed as a parent's token")
     except agents.Refused as refused:

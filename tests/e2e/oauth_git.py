@@ -120,17 +120,25 @@ def test_delegation_is_within_and_dies_with_the_parent(w):
     a = w.open_agent([FETCH, PUSH])
     b = w.stint.agent("helper")
 
-    def delegate(*grants):
-        return b._take(b.post("token_endpoint", {
-            "grant_type": agents.EXCHANGE, "subject_token": a.token,
-            "subject_token_type": agents.ACCESS_TOKEN, "authorization_details": json.dumps(
-                [{"type": "stint_task", "purpose": "help", "ttl": 60}, *grants])}))
-    try:
-        delegate(agents.grant("git", [FETCH], ["demo/other.git"]))
-        expect(False, "a child got more than its parent")
-    except agents.Refused as refused:
-        equal(refused.body["error"], "invalid_authorization_details")
-    delegate(agents.grant("git", [FETCH], ["demo/readme.git"]))
+    def delegated(parent, grants):
+        try:
+            parent.delegate(b, "help", grants, ttl=60)
+        except agents.Refused as refused:
+            return refused.body["error"], refused.body["error_description"].split(":")[0]
+        return None
+    equal(delegated(a, [agents.grant("git", [FETCH], ["demo/other.git"])]),
+          ("invalid_authorization_details", "grants exceed the parent's"))
+    # The token alone gives nothing away: not with another's key, nor as another client.
+    mine = [agents.grant("git", [FETCH], ["demo/readme.git"])]
+    thief = w.stint.agent("helper")
+    thief.token = a.token
+    equal(delegated(thief, mine),
+          ("invalid_request", "the subject token is bound to another key"))
+    thief.dpop_key = a.dpop_key
+    equal(delegated(thief, mine),
+          ("invalid_request", "the subject token belongs to another client"))
+    expect(b.task is None, "a stolen token was delegated")
+    equal(delegated(a, mine), None)
     b.learn_nonce(w.url + DISCOVERY)
     equal(b.call("GET", w.url + DISCOVERY).status_code, 200)
     a.end()

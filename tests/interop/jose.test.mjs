@@ -117,16 +117,19 @@ describe('our tokens', () => {
   });
 
   test('for a child: the actors nest, the current one outermost', async () => {
+    const [top, middle, leaf] = await Promise.all(
+      ['top', 'middle', 'leaf'].map((kid) => newKey('ES256', kid)));
     const parent = await open('helper', {
       grant_type: EXCHANGE, subject_token: await stint.idToken(), subject_token_type: ID_TOKEN,
-    });
-    const delegate = (name, token, ttl) => open(name, {
+    }, { dpopKey: top });
+    const delegate = async (from, dpopKey, token, to, key, ttl) => open(from, {
       grant_type: EXCHANGE, subject_token: token, subject_token_type: ACCESS_TOKEN,
+      ...await stint.actor(to, key.jwk),
       authorization_details: details(task({ ttl }), grant('git', ['git.fetch'],
         ['demo/readme.git'])),
-    });
-    const child = await delegate('coder', parent.access_token, 300);
-    const grandchild = await delegate('rsa', child.access_token, 200);
+    }, { dpopKey });
+    const child = await delegate('helper', top, parent.access_token, 'coder', middle, 300);
+    const grandchild = await delegate('coder', middle, child.access_token, 'rsa', leaf, 200);
     const { payload: one } = await verify(child.access_token, 'git');
     const { payload: two } = await verify(grandchild.access_token, 'git');
     assert.deepEqual(one.act, { sub: 'agent:coder', act: { sub: 'agent:helper' } });
@@ -135,6 +138,9 @@ describe('our tokens', () => {
     assert.equal(one.task.parent, parent.authorization_details[0].id);
     assert.equal(two.task.parent, one.task.id);
     assert.ok(two.task.deadline <= one.task.deadline && two.exp <= two.task.deadline);
+    assert.ok(two.exp <= one.exp);
+    assert.deepEqual([one.cnf.jkt, two.cnf.jkt], await Promise.all(
+      [middle, leaf].map(({ jwk }) => jose.calculateJwkThumbprint(jwk))));
     assert.deepEqual(two.authorization_details,
       [grant('git', ['git.fetch'], ['demo/readme.git'])]);
   });

@@ -1,12 +1,12 @@
 // oauth4webapi, a strict client: it refuses what the standards do not allow an authorization server
 // to answer. Also as a resource server, which judges our tokens by itself (RFC 9068, RFC 9449).
 import {
-  ACCESS_TOKEN, DESK, EXCHANGE, GIT, ID_TOKEN, Stint, details, grant, now, proof, resourceServer,
+  ACCESS_TOKEN, DESK, EXCHANGE, GIT, ID_TOKEN, JWT, Stint, details, grant, now, proof, resourceServer,
   sign, newKey, task,
 } from './support.mjs';
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { decodeProtectedHeader } from 'jose';
+import { decodeProtectedHeader, exportJWK } from 'jose';
 import * as oauth from 'oauth4webapi';
 
 const insecure = { [oauth.allowInsecureRequests]: true };
@@ -158,7 +158,7 @@ describe('opening a task', () => {
     const helper = await instance('helper');
     const reply = await exchange(helper, await stint.idToken(), ID_TOKEN, {
       actor_token: await stint.assertion('helper'),
-      actor_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+      actor_token_type: JWT,
     });
     assert.equal(reply.issued_token_type, ACCESS_TOKEN);
   });
@@ -166,7 +166,10 @@ describe('opening a task', () => {
   test('by delegation from the parent\'s token', async () => {
     const helper = await instance('helper'), coder = await instance('coder');
     const parent = await exchange(helper, await stint.idToken(), ID_TOKEN);
-    const child = await exchange(coder, parent.access_token, ACCESS_TOKEN, {
+    const actor = async () => stint.actor('coder', await exportJWK(coder.pair.publicKey));
+    const delegate = async (more = {}) =>
+      exchange(helper, parent.access_token, ACCESS_TOKEN, { ...await actor(), ...more });
+    const child = await delegate({
       authorization_details: details(task({ purpose: 'read it first', ttl: 300 }),
         grant('git', ['git.fetch'], ['demo/readme.git'])),
     });
@@ -175,14 +178,19 @@ describe('opening a task', () => {
     assert.notEqual(child.refresh_token, parent.refresh_token);
 
     // RFC 8693: never more than the subject token's.
-    await refused(exchange(coder, parent.access_token, ACCESS_TOKEN, {
+    await refused(delegate({
       authorization_details: details(task(), grant('git', ['git.ref.delete'], ['demo/readme.git'])),
     }), 'invalid_authorization_details');
+    // Only the parent gives away, and only the child uses what it gave: by their keys.
+    await refused(exchange(coder, parent.access_token, ACCESS_TOKEN, await actor()),
+      'invalid_request');
+    await refused(refresh(helper, child.refresh_token), 'invalid_grant');
+    assert.equal((await refresh(coder, child.refresh_token)).token_type, 'dpop');
     // The parent ends, and its child with it.
     await revoke(helper, parent.refresh_token);
     assert.deepEqual(await introspect(coder, child.access_token), { active: false });
     await refused(refresh(coder, child.refresh_token), 'invalid_grant');
-    await refused(exchange(coder, parent.access_token, ACCESS_TOKEN), 'invalid_request');
+    await refused(delegate(), 'invalid_request');
   });
 
   test('a policy that does not permit it', async () => {

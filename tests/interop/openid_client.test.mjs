@@ -4,6 +4,7 @@ import {
 } from './support.mjs';
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { exportJWK } from 'jose';
 import * as client from 'openid-client';
 
 let stint;
@@ -18,7 +19,8 @@ async function discover(name, algorithm = 'oidc') {
 
 async function instance(name) {
   const config = await discover(name);
-  return { config, options: { DPoP: client.getDPoPHandle(config, await client.randomDPoPKeyPair()) } };
+  const pair = await client.randomDPoPKeyPair('ES256', { extractable: true });
+  return { name, pair, config, options: { DPoP: client.getDPoPHandle(config, pair) } };
 }
 
 const credentials = ({ config, options }, more = {}) => client.clientCredentialsGrant(config,
@@ -28,6 +30,10 @@ const exchange = ({ config, options }, token, type, more = {}) =>
     subject_token: token, subject_token_type: type, authorization_details: details(),
     resource: stint.audience('git'), ...more,
   }, options);
+
+const delegate = async (parent, token, child, more = {}) =>
+  exchange(parent, token, ACCESS_TOKEN,
+    { ...await stint.actor(child.name, await exportJWK(child.pair.publicKey)), ...more });
 
 const refused = (promise, error) => assert.rejects(promise, (thrown) => {
   assert.equal(thrown.error, error, `${thrown}: ${thrown.error_description}`);
@@ -73,7 +79,7 @@ describe('openid-client', () => {
       { authorization_details: details(task(), GIT, DESK) });
     assert.equal(parent.issued_token_type, ACCESS_TOKEN);
     const read = grant('git', ['git.fetch'], GIT.resources);
-    const child = await exchange(coder, parent.access_token, ACCESS_TOKEN,
+    const child = await delegate(helper, parent.access_token, coder,
       { authorization_details: details(task({ ttl: 60 }), read) });
     const about = await client.tokenIntrospection(coder.config, child.access_token);
     assert.equal(about.sub, 'alice');
@@ -84,15 +90,25 @@ describe('openid-client', () => {
     const forDesk = () => ({
       authorization_details: details(task(), DESK), resource: stint.audience('desk'),
     });
-    await refused(exchange(coder, parent.access_token, ACCESS_TOKEN, forDesk()),
+    await refused(delegate(helper, parent.access_token, coder, forDesk()),
       'invalid_authorization_details');
     const desk = await client.refreshTokenGrant(helper.config, parent.refresh_token,
       { resource: stint.audience('desk') }, helper.options);
-    const other = await exchange(coder, desk.access_token, ACCESS_TOKEN, forDesk());
+    const other = await delegate(helper, desk.access_token, coder, forDesk());
     assert.equal(other.authorization_details[0].parent, parent.authorization_details[0].id);
-    await refused(exchange(coder, desk.access_token, ACCESS_TOKEN,
+    await refused(delegate(helper, desk.access_token, coder,
       { ...forDesk(), authorization_details: details(task(), grant('desk', ['ticket.export'])) }),
     'invalid_authorization_details');
+
+    // For several at once: a token for the issuer, which carries what is asked for by name.
+    const several = JSON.stringify([read, DESK]);
+    const carrying = await client.refreshTokenGrant(helper.config, parent.refresh_token,
+      { resource: stint.issuer, authorization_details: several }, helper.options);
+    const both = await delegate(helper, carrying.access_token, coder,
+      { authorization_details: details(task(), read, DESK) });
+    for (const upstream of ['git', 'desk'])
+      await client.refreshTokenGrant(coder.config, both.refresh_token,
+        { resource: stint.audience(upstream) }, coder.options);
   });
 
   test('refusals arrive as what they are', async () => {

@@ -20,6 +20,7 @@ const binary = process.env.STINT_BIN ?? path.join(root, 'build/release/bin/stint
 export const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const ID_TOKEN = 'urn:ietf:params:oauth:token-type:id_token';
 export const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+export const JWT = 'urn:ietf:params:oauth:token-type:jwt';
 export const ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const IDP = 'https://login.example';
 
@@ -199,6 +200,15 @@ export class Stint {
       iss: name, sub: name, aud: this.issuer, iat: now(), exp: now() + 60, jti: randomUUID(),
       ...claims,
     });
+  }
+
+  // What a child gives its parent, who delegates to it: its assertion, with the key that it holds.
+  async actor(name, publicJwk) {
+    return {
+      actor_token: await this.assertion(name,
+        { cnf: { jkt: await jose.calculateJwkThumbprint(publicJwk) } }),
+      actor_token_type: JWT,
+    };
   }
 
   // POSTs a form as it is, and gives what came back: for what no library would send.

@@ -95,19 +95,17 @@ def test_the_life_of_a_task(stint, keys):
 def test_delegation(stint, keys):
     parent, child = open_for_alice(stint, "helper"), stint.agent("coder")
     read = agents.grant("git", ["git.fetch"], wire.GIT["resources"])
-    form = {"grant_type": agents.EXCHANGE, "subject_token": parent.token,
-            "subject_token_type": agents.ACCESS_TOKEN,
-            "authorization_details": json.dumps([{**wire.TASK, "ttl": 60}, read])}
-    reply = child.post("token_endpoint", form)
+    reply = parent.delegate(child, "read it first", [read], ttl=60)
     assert reply["issued_token_type"] == agents.ACCESS_TOKEN
     claims = verify(reply["access_token"], keys).claims
     assert claims["sub"] == "alice"
     assert claims["act"] == {"sub": "agent:coder", "act": {"sub": "agent:helper"}}
     assert claims["task"]["parent"] == parent.task
+    assert claims["cnf"] == {"jkt": child.dpop_key.thumbprint()}
     parent.end()
     assert child.introspect(reply["access_token"]) == {"active": False}
     with pytest.raises(agents.Refused, match="400 invalid_request"):
-        child.post("token_endpoint", form)
+        parent.delegate(child, "read it first", [read], ttl=60)
 
 
 def exchange(ask, **changes):
@@ -145,8 +143,11 @@ EXCHANGE_ROWS = {
     "8693_too_old": (id_token(iat=int(time.time()) - 900), "id token is too old"),
     "8693_unknown_human": (lambda s: {"subject_token": s.idp.id_token("nobody-1")},
                            "the human is not known here"),
-    "8693_7_id_token_as_access_token": (lambda s: {"subject_token_type": agents.ACCESS_TOKEN},
-                                        "token typ"),
+    "8693_2_no_actor": (lambda s: {"subject_token_type": agents.ACCESS_TOKEN},
+                        "actor_token is missing"),
+    "8693_7_id_token_as_access_token": (
+        lambda s: {"subject_token_type": agents.ACCESS_TOKEN, "actor_token": "x",
+                   "actor_token_type": agents.JWT_TYPE}, "token typ"),
 }
 
 

@@ -93,6 +93,18 @@ class Agent:
             form["resource"] = resource
         return self._take(self.post("token_endpoint", form))
 
+    def actor_token(self):
+        """For a parent that delegates to this instance: who it is, and which key it holds."""
+        return self.assertion(cnf={"jkt": self.dpop_key.thumbprint()})
+
+    def delegate(self, child, purpose, grants, **task):
+        """RFC 8693: the parent asks, the child acts; what comes back is bound to the child's key."""
+        return child._take(self.post("token_endpoint", {
+            "grant_type": EXCHANGE, "subject_token": self.token,
+            "subject_token_type": ACCESS_TOKEN, "actor_token": child.actor_token(),
+            "actor_token_type": JWT_TYPE, "authorization_details": json.dumps(
+                [{"type": "stint_task", "purpose": purpose, **task}, *grants])}))
+
     def refresh(self, **form):
         return self._take(self.post("token_endpoint", {
             "grant_type": "refresh_token", "refresh_token": self.handle, **form}))

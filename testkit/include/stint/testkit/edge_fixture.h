@@ -144,6 +144,17 @@ class Edge {
                                                  jti.empty() ? fresh_id() : std::string(jti),
                                                  clock.wall(), std::chrono::seconds(60)));
   }
+  // What a child gives to whoever delegates to it: its assertion, which names its key.
+  std::string actor_token(const TestAgent& child) {
+    const json::Object claims{{"iss", child.name},
+                              {"sub", child.name},
+                              {"aud", kIssuer},
+                              {"jti", fresh_id()},
+                              {"exp", unix_seconds(clock.wall()) + 60},
+                              {"cnf", json::Object{{"jkt", child.jkt()}}}};
+    return must_have(jose::sign({.typ = "client-authentication+jwt", .kid = child.kid},
+                                json::write(claims), child.key));
+  }
   // With the present nonce unless told otherwise.
   std::string proof(const crypto::PrivateKey& key, std::string_view method, std::string_view url,
                     std::string_view access_token = {}) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "stint/base/secret.h"
@@ -11,5 +12,11 @@ namespace stint {
 struct RevealKeyForTest {
   static std::string_view reveal(const Secret& secret) { return secret.reveal(RevealKey{}); }
 };
+
+namespace testkit {
+inline std::string text_of(const Secret& secret) {
+  return std::string(RevealKeyForTest::reveal(secret));
+}
+}  // namespace testkit
 
 }  // namespace stint

@@ -222,11 +222,13 @@ struct HandleRevoked {
 
 enum class Verdict : std::uint8_t { kPermit, kDeny, kAsk };
 
-// The intent: written before the action (reads: within the stated window).
+// The intent: written before the action (reads: within the stated window). Also what was refused of
+// opening, delegating and minting: `action` is then task.open, task.delegate or token.mint, and
+// there is no class. What was permitted of these is told by their own events.
 struct Decided {
   static constexpr std::string_view kKind = "decision";
   DecisionId decision = unset;
-  TaskId task = unset;
+  std::optional<TaskId> task;  // absent: the one that was not opened
   std::string agent;
   std::optional<std::string> human;
   std::optional<TokenId> token;
@@ -236,12 +238,21 @@ struct Decided {
   std::vector<std::string> approvers;  // groups, for an ask
   std::optional<ApprovalId> approval;  // the one asked for, or the one that lifted the deny
   std::string upstream, action;
-  domain::ActionClass action_class = domain::ActionClass::kUnclassified;
+  std::optional<domain::ActionClass> action_class;
   std::string resource, method, target;
   std::optional<crypto::Digest> call;  // domain::digest of the exact call, arguments included
   Canonical facts;                     // what policies saw beyond the above; for `stint why`
   std::string source_ip;
   bool operator==(const Decided&) const = default;
+};
+
+// Refusals that were not written one by one: the same agent asked for the same and was refused for
+// the same reason within a second of a `decision` that says so.
+struct DecisionsRepeated {
+  static constexpr std::string_view kKind = "decision.repeated";
+  std::string agent, action, reason;
+  std::int64_t count = 0;
+  bool operator==(const DecisionsRepeated&) const = default;
 };
 
 enum class Ending : std::uint8_t {
@@ -338,8 +349,8 @@ struct ReceiptSigned {
 using AnyEvent =
     std::variant<ServerStarted, ServerStopped, KeyCreated, KeyRetired, ResourceApplied, TaskOpened,
                  TaskDelegated, TaskNarrowed, TaskPaused, TaskResumed, TaskClosed, TokenMinted,
-                 TokenRevoked, HandleIssued, HandleUsed, HandleRevoked, Decided, Outcome,
-                 CredentialReleased, ApprovalRequested, ApprovalAnswered, ApprovalConsumed,
+                 TokenRevoked, HandleIssued, HandleUsed, HandleRevoked, Decided, DecisionsRepeated,
+                 Outcome, CredentialReleased, ApprovalRequested, ApprovalAnswered, ApprovalConsumed,
                  ApprovalExpired, Signal, ReceiptSigned>;
 
 // One entry of the log. Its index is its place, not part of it.

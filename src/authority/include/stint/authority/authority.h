@@ -53,7 +53,8 @@ struct Settings {
 // Ownership: borrows its parts; outlives every coroutine that it gave out.
 // Errors:    domain's and the store's, with their reasons; kNotFound for a task, approval or handle
 //            that is not there; kDenied where a policy said no. A command that returned an error
-//            changed nothing.
+//            changed nothing; that opening, delegating or minting was refused is an event all the
+//            same (rule 10), as a denied call is.
 class Authority {
  public:
   struct Parts {
@@ -94,6 +95,10 @@ class Authority {
   rt::Co<Result<domain::Task>> pause(TaskId task, domain::Why why, Actor actor);
   rt::Co<Result<domain::Task>> resume(TaskId task, domain::Why gone, Actor actor);
   Status heartbeat(TaskId task, WallTime now);  // the human is there
+  // For refusals that come before the command: what an agent may not have although it proved who it
+  // is. Recorded within 50 ms; the same to the same agent once a second, the others as their
+  // number.
+  void refused(const Refused& what, const Error& error);
 
   // --- tokens ---
   // Of the task, when the handle is known, whatever its state. Errors: kNotFound.

@@ -59,6 +59,17 @@ struct RequestContext {
   bool fresh_proof = false;
 };
 
+// What an agent that proved who it is asked for in vain.
+struct Refused {
+  policy::Operation operation = policy::Operation::kOpen;
+  std::string agent;                 // who asked
+  std::optional<std::string> human;  // for whom
+  std::optional<TaskId> task;        // the parent's, or the handle's
+  std::optional<TokenId> token;      // the parent's
+  std::string audience;              // of the token that was wanted
+  std::string ip;
+};
+
 struct OpenRequest {
   domain::OpenOrder order;              // human, agent and binding as verified
   std::vector<std::string> groups;      // what the ID token says, added to the human's own
@@ -70,9 +81,10 @@ struct OpenRequest {
 
 struct DelegateRequest {
   TaskId parent;
-  // The parent's token must still count, and the child may do no more than that token, which may be
-  // narrower than the task.
+  // The parent's token must still count. The child may do no more than that token, which may be
+  // narrower than the task, and its first token ends no later (RFC 8693).
   TokenId parent_token;
+  WallTime parent_token_expires;  // whole seconds, as in the token
   std::vector<domain::Grant> parent_token_grants;
   OpenRequest child;
 };

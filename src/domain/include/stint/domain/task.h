@@ -99,7 +99,8 @@ struct TaskLimits {
   std::chrono::seconds max_life{std::chrono::hours(24)};
   std::chrono::seconds default_life{std::chrono::hours(1)};
   std::chrono::seconds token_ttl{std::chrono::minutes(5)};
-  int max_depth = 4;  // a task of this depth may not delegate (rule 3)
+  int max_depth = 4;              // a task of this depth may not delegate (rule 3)
+  std::size_t max_children = 32;  // open at once below one task
   std::size_t purpose_bytes = 1024, reference_bytes = 256;
   GrantLimits grants;
 };
@@ -131,6 +132,10 @@ Result<Task> open(OpenOrder order, const TaskLimits& limits, TaskId id, WallTime
 // kDenied (grants, budget or sensitivity exceed the parent's).
 Result<Task> delegate(const Task& parent, OpenOrder order, const TaskLimits& limits, TaskId id,
                       WallTime now);
+
+// Whether a child may be what it is below this parent as it stands now (rule 3): grants,
+// sensitivity, budget left. Errors: kDenied.
+Status within_parent(const Task& child, const Task& parent);
 
 // Whether the task lets anything new happen at `now`: kTaskClosed, kTaskPaused, kExpired (past its
 // deadline or idle limit: dead even before the reaper closed it).

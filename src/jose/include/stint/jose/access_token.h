@@ -12,6 +12,7 @@
 #include "stint/base/id.h"
 #include "stint/crypto/digest.h"
 #include "stint/crypto/sign.h"
+#include "stint/jose/confirmation.h"
 #include "stint/jose/jwk.h"
 
 // Access tokens (RFC 9068) with the claims of a task.
@@ -23,14 +24,6 @@ inline constexpr std::chrono::seconds kAccessTokenLeeway{30};  // for an iat or 
 inline constexpr std::size_t kMaxAccessToken = 8 * 1024;
 inline constexpr std::size_t kMaxActors = 8;
 inline constexpr std::size_t kMaxAudiences = 16;
-
-// The claim "cnf": at most one of the two. Both absent: a token that anybody may use, which only
-// an agent marked `binding: none` gets.
-struct Confirmation {
-  std::string jkt;       // RFC 7638 thumbprint of the DPoP key
-  std::string x5t_s256;  // base64url SHA-256 of the client certificate (RFC 8705)
-  bool operator==(const Confirmation&) const = default;
-};
 
 struct TaskClaim {
   TaskId id;

@@ -7,6 +7,7 @@
 
 #include "stint/base/clock.h"
 #include "stint/base/error.h"
+#include "stint/jose/confirmation.h"
 #include "stint/jose/jwk.h"
 #include "stint/jose/jws.h"
 
@@ -40,7 +41,8 @@ struct ClientAssertion {
   std::string client_id;
   std::string jti;
   WallTime exp;
-  std::string kid;  // of the registered key that verified
+  std::string kid;   // of the registered key that verified
+  Confirmation cnf;  // the key of the instance that it speaks for, when it names one
 };
 
 // `keys` are those registered for claimed_client_id(); each pins its algorithm. `audience` is our
@@ -50,7 +52,7 @@ struct ClientAssertion {
 // "assertion iss", kMissing); aud the issuer as one string (kWrongAudience "assertion aud array",
 // "assertion aud"; kMissing "assertion aud"); jti of 1 to 128 bytes (kMissing "assertion jti",
 // kTooLarge "assertion jti"); times (as check_times), exp at most kAssertionMaxLife + leeway ahead
-// (kNotYetValid "assertion exp too far").
+// (kNotYetValid "assertion exp too far"); cnf absent or well-formed (kMalformed "assertion cnf").
 Result<ClientAssertion> verify_client_assertion(const UnverifiedAssertion& assertion,
                                                 const JwkSet& keys, std::string_view audience,
                                                 WallTime now);

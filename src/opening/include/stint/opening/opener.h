@@ -24,7 +24,7 @@ namespace stint::opening {
 enum class Part : std::uint8_t {
   kRequest,  // malformed, or something is missing
   kClient,   // who the agent's instance is (invalid_client)
-  kSubject,  // the ID token, parent token or handle
+  kSubject,  // the ID token, the parent's token, the child's assertion, or the handle
   kDetails,  // authorization_details: what is asked for
   kTarget,   // `resource`: for whom the token is
   kPolicy,   // may not, though all of it is true
@@ -34,6 +34,11 @@ enum class Part : std::uint8_t {
 struct Refusal {
   Error error;
   Part part = Part::kRequest;
+  // A literal for authority::Signal::name, "": nothing to report. With the token that it is about,
+  // whose signature was good.
+  std::string_view signal = {};
+  std::optional<TaskId> task = {};
+  std::optional<TokenId> token = {};
 };
 template <class T>
 struct [[nodiscard]] Outcome : std::expected<T, Refusal> {
@@ -85,6 +90,34 @@ class Person {
   std::optional<std::string> may_act_;
 };
 
+// A task's access token, shown by the client that it was minted for and with the key that it is
+// bound to: leave to delegate. Only Opener makes one. Whether its task lives is for delegate().
+class Parent {
+ public:
+  TaskId task() const { return token_.task(); }
+  const jose::AccessToken& claims() const { return token_.claims(); }
+
+ private:
+  friend class Opener;
+  explicit Parent(jose::VerifiedToken token) : token_(std::move(token)) {}
+  jose::VerifiedToken token_;
+};
+
+// The instance that a child is for: its agent said which key it holds. Only Opener makes one.
+class Child {
+ public:
+  const std::string& agent() const { return agent_.agent(); }
+  const domain::Binding& binding() const { return binding_; }
+  const authority::SingleUse& spend() const { return agent_.spend(); }
+
+ private:
+  friend class Opener;
+  Child(Client agent, domain::Binding binding)
+      : agent_(std::move(agent)), binding_(std::move(binding)) {}
+  Client agent_;
+  domain::Binding binding_;
+};
+
 inline constexpr std::string_view kClientAssertionType =
     "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -106,14 +139,18 @@ class Opener {
   // --- who ---
   // private_key_jwt (RFC 7523 as updated): `aud` is our issuer, alg and key are registered for the
   // agent, each jti counts once, here and (by Client::spend) in the store. `client_id`: as sent, ""
-  // when it was not; must agree. Part kClient.
+  // when it was not; must agree. `presented`: the key that the request proved, where it had to; an
+  // assertion that names a key in `cnf` is good with that key alone, so that what a child gave its
+  // parent does not make the parent the child. Part kClient.
   // Errors: kMissing (part kRequest), kUnsupported "client_assertion_type is not known here",
   // kUnauthenticated "client authentication failed" (no such agent, no such key, bad signature: not
   // told apart), the other errors of jose::verify_client_assertion, kWrongIssuer "client_id is not
-  // the assertion's", kDenied "the agent is suspended", "the agent is retired", kReplayed "the
-  // client assertion was used before", kLimit (part kServer).
+  // the assertion's", kDenied "the agent is suspended", "the agent is retired", kWrongKey
+  // "the client assertion is for another key", kReplayed "the client assertion was used before",
+  // kLimit (part kServer).
   Outcome<Client> authenticate(std::string_view assertion_type, std::string_view assertion,
-                               std::string_view client_id, WallTime now);
+                               std::string_view client_id,
+                               const std::optional<domain::Binding>& presented, WallTime now);
 
   // An ID token of a declared issuer, no older than its max_age, for a declared human. The API
   // takes people in by this too. Part kSubject. Errors: kWrongIssuer "id token issuer is not
@@ -142,22 +179,36 @@ class Opener {
                                 const std::vector<domain::Grant>& grants) const;
 
   // --- the commands ---
+  // What they refuse is an event (rule 10). This is for what is refused before them, of a client
+  // that is known: the person, the parent's token, the child.
+  void refused(policy::Operation operation, const Client& client, const Refusal& refusal,
+               const Where& where) const;
   // Autonomous without a person. `audience`: mint the first token for it; none: no token.
   rt::Co<Outcome<authority::Opened>> open(Client client, std::optional<Person> person,
                                           domain::Binding binding, Wanted wanted,
                                           std::optional<std::string> audience, Where where);
-  // A child of the task of `parent`, for the instance that proved to be `client`. The human is the
-  // parent's.
-  rt::Co<Outcome<authority::Opened>> delegate(Client client, jose::VerifiedToken parent,
-                                              domain::Binding binding, Wanted wanted,
-                                              std::optional<std::string> audience, Where where);
+  // A child of the task of `parent`, which `client` asks for (docs/adr/0010). The human is the
+  // parent's; the first token ends with the parent's at the latest.
+  rt::Co<Outcome<authority::Opened>> delegate(Client client, Parent parent, Child child,
+                                              Wanted wanted, std::optional<std::string> audience,
+                                              Where where);
 
-  // An access token of ours as subject_token: signature, issuer, times; any audience. Whether its
-  // task lives is for delegate(). Part kSubject.
-  Outcome<jose::VerifiedToken> parent_token(std::string_view compact, WallTime now) const;
+  // --- delegation: who gives, who takes (delegation.cc) ---
+  // An access token of ours, for any audience, as subject_token: signature, issuer, times; minted
+  // for `client` and bound to the key that it `presented`. Part kSubject. Errors: those of
+  // jose::AccessTokenVerifier; kWrongKey "the subject token is bound to another key", "the subject
+  // token belongs to another client", both with the signal "key-mismatch".
+  Outcome<Parent> parent(std::string_view compact, const Client& client,
+                         const domain::Binding& presented, WallTime now) const;
+  // The child's own client assertion as actor_token, whose `cnf` (RFC 7800) names the key that the
+  // child holds. Part kSubject. Errors: kMissing "actor_token is missing", "actor_token names no
+  // key: it needs cnf"; those of authenticate().
+  Outcome<Child> child(std::string_view actor_token, WallTime now);
 
  private:
   struct Impl;
+  struct Asserted;
+  Outcome<Asserted> asserted(std::string_view assertion, std::string_view client_id, WallTime now);
   std::unique_ptr<Impl> impl_;
 };
 

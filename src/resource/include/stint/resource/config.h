@@ -52,6 +52,7 @@ struct Config {
     std::chrono::seconds default_life{3600};
     std::chrono::seconds max_life{24 * 3600};
     std::int64_t max_depth = 4;
+    std::int64_t max_children = 32;
   } tasks;
   struct Approvals {
     std::chrono::seconds ttl{600};

@@ -1,0 +1,114 @@
+// Refusals of opening, delegating and minting are events too (rule 10). They change nothing, and
+// nobody waits for their record: it is deferred, as that of a denied call.
+#include "facts_json.h"
+#include "impl.h"
+
+namespace stint::authority {
+namespace {
+
+store::EventBytes bytes_of(const audit::AnyEvent& event, std::string bytes, WallTime at) {
+  return {.kind = audit::kind(event),
+          .task = audit::task_of(event),
+          .bytes = std::move(bytes),
+          .time = at};
+}
+
+Status defer(store::Store& store, store::EventBytes event) {
+  return store.deferred([event = std::move(event)](store::Tx& tx) {
+    tx.append(event);
+    return true;
+  });
+}
+
+}  // namespace
+
+void Authority::Impl::refused(const Refusal& refusal, const Error& error) {
+  const Refused& r = refusal.what;
+  const MonoTime mono = parts.clock.mono();
+  const Repeats::Key key{.agent = r.agent, .operation = r.operation, .reason = error.reason.text()};
+  if (!repeats.first(key, mono)) return;
+
+  const WallTime at = now();
+  audit::Decided event{.decision = make_decision_id(at, parts.entropy),
+                       .task = r.task,
+                       .agent = r.agent,
+                       .human = r.human,
+                       .token = r.token,
+                       .verdict = audit::Verdict::kDeny,
+                       .reason = std::string(error.reason.text()),
+                       .action = std::string(policy::text(r.operation)),
+                       .resource = r.audience,
+                       .source_ip = r.ip};
+  if (refusal.judged) {
+    event.policies = refusal.judged->decision.policies;
+    event.approvers = refusal.judged->decision.approvers;
+    event.facts = facts_to_json(refusal.judged->facts);
+  }
+  auto bytes = audit::encode(at, event);
+  if (!bytes) {  // too much was asked for to be written down: that it was refused is not
+    event.facts = {};
+    event.human.reset();
+    event.resource.clear();
+    bytes = audit::encode(at, event);
+  }
+  const Status kept =
+      bytes ? defer(parts.store, bytes_of(event, *std::move(bytes), at)) : fail(bytes.error());
+  if (kept) return;
+  repeats.add(key, 1, mono);
+  log::error("a refusal was not recorded yet", {{"reason", kept.error().reason}});
+}
+
+void Authority::Impl::record_repeats() {
+  const MonoTime mono = parts.clock.mono();
+  const WallTime at = now();
+  for (const auto& [key, count] : repeats.due(mono)) {
+    const audit::AnyEvent event =
+        audit::DecisionsRepeated{.agent = key.agent,
+                                 .action = std::string(policy::text(key.operation)),
+                                 .reason = std::string(key.reason),
+                                 .count = count};
+    auto bytes = audit::encode(at, event);
+    if (!bytes || !defer(parts.store, bytes_of(event, *std::move(bytes), at)))
+      repeats.add(key, count, mono);
+  }
+}
+
+void Authority::refused(const Refused& what, const Error& error) {
+  impl_->refused({.what = what, .judged = {}}, error);
+}
+
+rt::Co<Result<Opened>> Authority::open_task(OpenRequest request) {
+  Impl::Refusal refusal{.what = {.operation = policy::Operation::kOpen,
+                                 .agent = request.actor.name,
+                                 .human = request.order.human,
+                                 .ip = request.request.ip},
+                        .judged = {}};
+  auto opened = co_await impl_->open_task(std::move(request), &refusal);
+  if (!opened) impl_->refused(refusal, opened.error());
+  co_return opened;
+}
+
+rt::Co<Result<Opened>> Authority::delegate(DelegateRequest request) {
+  Impl::Refusal refusal{.what = {.operation = policy::Operation::kDelegate,
+                                 .agent = request.child.actor.name,
+                                 .task = request.parent,
+                                 .token = request.parent_token,
+                                 .ip = request.child.request.ip},
+                        .judged = {}};
+  auto opened = co_await impl_->delegate(std::move(request), &refusal);
+  if (!opened) impl_->refused(refusal, opened.error());
+  co_return opened;
+}
+
+rt::Co<Result<MintResult>> Authority::mint(MintRequest request) {
+  Impl::Refusal refusal{.what = {.operation = policy::Operation::kMint,
+                                 .agent = request.client_id,
+                                 .audience = request.audience.value_or(""),
+                                 .ip = request.request.ip},
+                        .judged = {}};
+  auto minted = co_await impl_->mint(std::move(request), &refusal);
+  if (!minted) impl_->refused(refusal, minted.error());
+  co_return minted;
+}
+
+}  // namespace stint::authority

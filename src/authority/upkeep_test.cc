@@ -1,0 +1,80 @@
+// What time does: ends, idleness, presence, receipts, a view that nobody confirms.
+#include "authority_for_test.h"
+
+namespace stint::authority {
+namespace {
+
+using domain::How;
+using domain::State;
+using domain::Why;
+
+using Upkeep = Fixture;
+
+TEST_F(Upkeep, TimeClosesWhatIsDueAndAReceiptFollows) {
+  auto r = request();
+  r.order.idle_limit = 60s;
+  const Opened idle = opened(r);
+  const Opened expiring = opened();
+  clock.advance(61s);
+  authority->confirm_view();
+  flush();
+  EXPECT_EQ(authority->sweep().closed, 1u);
+  EXPECT_EQ(must(authority->task(idle.task.id)).how, How::kIdle);
+  clock.advance(60min);
+  authority->confirm_view();
+  flush();
+  EXPECT_EQ(decide(call(expiring.task)).error().reason.text(), "the task is past its deadline");
+  EXPECT_EQ(authority->sweep().closed, 1u);
+  EXPECT_TRUE(must(authority->publish_log()));
+  EXPECT_EQ(must(authority->sign_receipts()), 2u);
+  EXPECT_NE(must(authority->receipt(idle.task.id)).find("idle"), std::string::npos);
+  EXPECT_FALSE(authority->receipt(TaskId::random(entropy)).has_value());
+}
+
+TEST_F(Upkeep, AViewThatTheWriterDoesNotConfirmDenies) {  // S6
+  const Opened o = opened();
+  clock.advance(2001ms);
+  const auto stale = decide(call(o.task));
+  ASSERT_FALSE(stale.has_value());
+  EXPECT_EQ(stale.error().reason.text(), "the view of live tasks is stale");
+  authority->confirm_view();
+  flush();
+  EXPECT_TRUE(decide(call(o.task)).has_value());
+}
+
+TEST_F(Upkeep, ABusyTaskWithAnIdleLimitCanBePausedAndMints) {
+  auto r = request();
+  r.order.idle_limit = 60s;
+  r.order.attended = true;
+  r.order.presence_limit = 30s;
+  const Opened o = opened(r);
+  for (int i = 0; i < 5; ++i) {
+    clock.advance(20s);
+    authority->confirm_view();
+    flush();
+    ASSERT_TRUE(authority->heartbeat(o.task.id, clock.wall()).has_value());
+    ASSERT_TRUE(decide(call(o.task)).has_value()) << i;
+  }
+  EXPECT_TRUE(rt::block_on(authority->mint(minting(o))).has_value());
+  EXPECT_TRUE(child(o.task.id).has_value());
+  EXPECT_EQ(
+      must(rt::block_on(authority->pause(o.task.id, Why::kOperator, Actor::local_operator(0))))
+          .state,
+      State::kPaused);
+}
+
+TEST_F(Upkeep, AReceiptThatCannotBeDoesNotHoldUpTheOthers) {
+  const Opened o = opened();
+  must(store->write_sync([&](store::Tx& tx) -> Result<bool> {
+    tx.no_event();
+    tx.run("INSERT INTO owed (kind, task, since, next, body) VALUES ('receipt', $1, 0, 0, '{}')",
+           TaskId::random(entropy));
+    return true;
+  }));
+  must(rt::block_on(authority->close(o.task.id, How::kCompleted, Actor::agent("coder"))));
+  must(authority->publish_log());
+  EXPECT_EQ(must(authority->sign_receipts()), 1u);
+}
+
+}  // namespace
+}  // namespace stint::authority

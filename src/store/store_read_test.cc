@@ -1,0 +1,130 @@
+// Reads: one snapshot, of all that was acknowledged; columns; the log's pages.
+#include <future>
+
+#include "contract_for_test.h"
+#include "stint/testkit/seeded_entropy.h"
+
+namespace stint::store {
+namespace {
+
+class StoreReads : public ContractTest {};
+
+TEST_P(StoreReads, ReadsSeeWhatWasAcknowledged) {
+  for (int i = 0; i < 200; ++i) {
+    std::promise<std::optional<std::string>> promise;
+    store_->submit(put("a", std::to_string(i)), [&](auto r) {
+      EXPECT_TRUE(r.has_value());
+      promise.set_value(get("a"));
+    });
+    EXPECT_EQ(promise.get_future().get(), std::to_string(i));
+  }
+}
+
+TEST_P(StoreReads, ReadIsOneSnapshotAndCannotWrite) {
+  ASSERT_TRUE(store_->write_sync(put("a", "1")).has_value());
+  const auto same = store_->read([&](Reader& r) {
+    const auto before = r.one<std::string>(kGet, "a");
+    EXPECT_TRUE(store_->write_sync(put("a", "2")).has_value());
+    return before == r.one<std::string>(kGet, "a");
+  });
+  EXPECT_TRUE(same.has_value() && *same);
+  EXPECT_EQ(get("a"), "2");
+  const auto written = store_->read([](Reader& r) { return r.rows<int>(kDelete, "a"); });
+  ASSERT_FALSE(written.has_value());
+  EXPECT_EQ(written.error().code, Errc::kReadOnly);
+  const auto failed = store_->read([](Reader&) -> Status { return fail(Errc::kDenied, "mine"); });
+  EXPECT_EQ(failed.error().reason.text(), "mine");
+  EXPECT_EQ(get("a"), "2");
+}
+
+TEST_P(StoreReads, ColumnsKeepTheirTypes) {
+  testkit::SeededEntropy entropy;
+  const TaskId task = TaskId::random(entropy);
+  const WallTime time = clock_.wall();
+  const Hash hash = merkle::leaf_hash("x");
+  const auto got = store_->read([&](Reader& r) {
+    return r.one<std::tuple<TaskId, WallTime, Hash, std::string, std::string, bool,
+                            std::optional<TaskId>, std::optional<std::int64_t>, std::int64_t>>(
+        "SELECT $3, $2, $1, $4, $5, $6, $7, $8, $9", hash, time, task, "text",
+        Blob{std::string_view("\0b", 2)}, true, std::optional<TaskId>(), std::optional(7), -1);
+  });
+  ASSERT_TRUE(got.has_value() && got->has_value());
+  EXPECT_EQ(**got,
+            std::tuple(task, time, hash, std::string("text"), std::string("\0b", 2), true,
+                       std::optional<TaskId>(), std::optional<std::int64_t>(7), std::int64_t{-1}));
+  const auto refused = [&](auto f, std::string_view reason) {
+    const auto r = store_->read(f);
+    ASSERT_FALSE(r.has_value());
+    EXPECT_EQ(r.error().code, Errc::kInternal);
+    EXPECT_EQ(r.error().reason.text(), reason);
+  };
+  refused([](Reader& r) { return r.one<int>("SELECT 'text'"); }, "column type");
+  refused([](Reader& r) { return r.one<int>("SELECT NULL"); }, "column type");
+  refused([](Reader& r) { return r.one<std::string>("SELECT 7"); }, "column type");
+  refused([](Reader& r) { return r.one<TaskId>("SELECT x'00'"); }, "column type");
+  refused([](Reader& r) { return r.one<int>("SELECT $2", 1); }, "statement parameters");
+  refused([](Reader& r) { return r.one<int>("SELECT 1; SELECT 2"); }, "not one statement");
+}
+
+TEST_P(StoreReads, EventsArePagedAndFoundByTask) {
+  testkit::SeededEntropy entropy;
+  const TaskId task = TaskId::random(entropy), other = TaskId::random(entropy);
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(store_
+                    ->write_sync([&](Tx& tx) {
+                      tx.append({"test.happened", i % 2 == 0 ? task : other, std::to_string(i),
+                                 clock_.wall()});
+                    })
+                    .has_value());
+  }
+  const auto page = store_->events(3, 2);
+  ASSERT_TRUE(page.has_value());
+  ASSERT_EQ(page->size(), 2u);
+  EXPECT_EQ(page->front().seq, 3u);
+  EXPECT_EQ(page->front().kind, "test.happened");
+  EXPECT_EQ(page->front().task, other);
+  EXPECT_EQ(page->front().time, clock_.wall());
+  const auto of_task = store_->task_events(task, 3, 100);
+  ASSERT_TRUE(of_task.has_value());
+  ASSERT_EQ(of_task->size(), 3u);
+  EXPECT_EQ(of_task->front().bytes, "4");
+  EXPECT_TRUE(store_->events(10, 5)->empty());
+}
+
+// However far apart they stand, and from the task's opening on.
+TEST_P(StoreReads, EventsOfATaskAreFoundThroughoutALongLog) {
+  testkit::SeededEntropy entropy;
+  const TaskId task = TaskId::random(entropy), other = TaskId::random(entropy);
+  std::vector<Seq> wanted;
+  constexpr Seq kEvents = 30'000;
+  for (Seq from = 0; from < kEvents; from += 1000) {
+    const auto wrote = store_->write_sync([&](Tx& tx) {
+      for (Seq seq = from; seq < from + 1000; ++seq) {
+        const bool opening = seq == 700;
+        const bool ours = opening || (seq > 700 && (seq % 5'003 == 0 || seq % 8'192 < 2));
+        if (ours) wanted.push_back(seq);
+        tx.append({opening ? "task.opened" : "test.happened", ours ? task : other, "x", {}});
+      }
+    });
+    ASSERT_TRUE(wrote.has_value());
+  }
+  const auto seqs = [&](Seq from, std::size_t limit) {
+    std::vector<Seq> out;
+    for (const auto& e : store_->task_events(task, from, limit).value()) {
+      EXPECT_EQ(e.task, task);
+      out.push_back(e.seq);
+    }
+    return out;
+  };
+  EXPECT_EQ(seqs(0, 10'000), wanted);
+  EXPECT_EQ(seqs(0, 3), std::vector<Seq>(wanted.begin(), wanted.begin() + 3));
+  EXPECT_EQ(seqs(wanted[4] + 1, 10'000), std::vector<Seq>(wanted.begin() + 5, wanted.end()));
+  EXPECT_TRUE(seqs(kEvents, 10).empty());
+  EXPECT_TRUE(store_->task_events(TaskId::random(entropy), 0, 10).value().empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, StoreReads, testing::ValuesIn(kBackends),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace stint::store
