@@ -318,5 +318,34 @@ TEST(OfferedToken, IsWhatStandsBehindTheScheme) {
   EXPECT_EQ(offered_token(h), std::nullopt);
 }
 
+TEST_F(GateTest, TheAgeOfAProofIsASettingAndTheMemoryFollowsIt) {
+  const std::string t = bound();
+  const auto at = [&](Gate& g, const http::RequestHead& h) {
+    return g.at_resource(h, {}, kUrl, verifier(), kAudience, NonceRule::kNotRequired, clock.wall());
+  };
+  const auto aged = [&](std::chrono::seconds age) {
+    return head("DPoP " + t, proof(key, t, kUrl, "GET", {}, -age));
+  };
+  Gate strict(entropy, {.proof_age = 5s}), lax(entropy, {.proof_age = 200s});
+  EXPECT_TRUE(at(strict, aged(5s)));
+  refused(at(strict, aged(6s)), "dpop iat too old", "invalid_dpop_proof", "proof-stale");
+  EXPECT_TRUE(at(lax, aged(200s)));
+  refused(at(lax, aged(201s)), "dpop iat too old", "invalid_dpop_proof", "proof-stale");
+  // Made ahead of our clock, it is good for the age and the leeway: known for all of that time.
+  const auto ahead = head("DPoP " + t, proof(key, t, kUrl, "GET", {}, 30s));
+  EXPECT_TRUE(at(lax, ahead));
+  clock.advance(229s);
+  refused(at(lax, ahead), "proof replayed", "invalid_dpop_proof", "proof-replayed");
+  const auto endpoint = [&](Gate& g, std::chrono::seconds age) {
+    http::RequestHead h{.method = "POST", .target = "/oauth/token", .headers = {}};
+    h.headers.add("DPoP", proof(key, "", kUrl, "POST", g.nonce(clock.wall()), -age));
+    return g.at_token_endpoint(h, {}, kUrl, clock.wall());
+  };
+  EXPECT_TRUE(endpoint(lax, 200s));
+  EXPECT_TRUE(endpoint(strict, 5s));
+  ASSERT_FALSE(endpoint(strict, 6s));
+  EXPECT_EQ(endpoint(strict, 6s).error().error.reason.text(), "dpop iat too old");
+}
+
 }  // namespace
 }  // namespace stint::proof

@@ -165,8 +165,15 @@ constexpr Field kRootKeyFields[] = {
 constexpr std::string_view kAlgs[] = {"ES256", "RS256", "EdDSA"};
 constexpr Field kTokenFields[] = {
     {"ttl", kDuration, "life of an access token", false, {}, nullptr, 10, 300},
-    {"alg", kChoice, "signature of access tokens", false, kAlgs},
-    {"dpop_max_age", kDuration, "age of a proof", false, {}, nullptr, 5, 300},
+    {"alg", kChoice, "signature of access tokens whose upstream names none", false, kAlgs},
+    {"dpop_max_age",
+     kDuration,
+     "a DPoP proof made longer ago is refused",
+     false,
+     {},
+     nullptr,
+     5,
+     300},
     {"dpop_nonce", kBool, "proofs answer a nonce"},
 };
 constexpr Field kTaskFields[] = {
