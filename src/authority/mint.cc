@@ -64,9 +64,11 @@ Result<Authority::Impl::Draft> Authority::Impl::draft_token(
     audit::MintedBy by, WallTime at) {
   const auto dir = directory();
   std::vector<domain::Grant> granted;
+  crypto::Alg alg = settings.token_alg;
   if (audience != settings.issuer) {
     const auto* upstream = dir->upstream_by_audience(audience);
     if (upstream == nullptr) return fail(Errc::kNotFound, "unknown audience");
+    alg = upstream->upstream.token_alg.value_or(alg);
     granted = for_upstream(task.grants, upstream->upstream.name);
     if (granted.empty()) return fail(Errc::kDenied, "the task has no grant for this audience");
     if (!narrow.empty()) {
@@ -78,9 +80,6 @@ Result<Authority::Impl::Draft> Authority::Impl::draft_token(
     }
   }
   const auto life = STINT_TRY(domain::token_life(task, settings.limits.token_ttl, at));
-  const auto chosen = settings.token_alg_by_audience.find(audience);
-  const crypto::Alg alg =
-      chosen == settings.token_alg_by_audience.end() ? settings.token_alg : chosen->second;
   const auto key = STINT_TRY(parts.keys.signing_key(alg));
 
   jose::AccessToken token{.iss = settings.issuer,

@@ -280,6 +280,21 @@ TEST_F(GatewayCalls, GivesANonceThatTheRetryUses) {
 
 TEST_F(GatewayCalls, OutOfTheTokensGrantsIsDenied) {
   auto narrow =
+TEST_F(GatewayCalls, ATokenOfTheAlgorithmThatTheUpstreamChose) {
+  const std::string before = text();
+  for (const crypto::Alg alg : {crypto::Alg::kRS256, crypto::Alg::kEdDSA}) {
+    auto changed = edge->authority->directory()->resources();
+    for (auto& u : changed.upstreams) u.token_alg = alg;
+    edge->apply(changed);
+    const auto opened = edge->open(edge->coder, desk_grants(), audience("desk"));
+    const auto jws = testkit::must_have(jose::parse_compact(opened.token->token));
+    EXPECT_EQ(jws.header().alg, alg);
+    EXPECT_EQ(send({}, opened.token->token).status, 200U);
+  }
+  EXPECT_EQ(send({}, before).status, 200U);  // what was out already stays good
+  EXPECT_EQ(upstream.calls(), 3);
+}
+
       edge->open(edge->coder, {{.upstream = "desk", .actions = {"ticket.reply"}, .resources = {}}},
                  audience("desk"));
   const Answer got = send({}, narrow.token->token);

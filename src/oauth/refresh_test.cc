@@ -38,6 +38,29 @@ TEST_F(HandleTest, MintsForAnyGrantedAudience) {
   EXPECT_EQ(edge.count("handle.used"), 3U);
 }
 
+// The operator says it of the upstream; RS256 is what RFC 9068 section 4 lets everybody verify.
+TEST_F(HandleTest, AnUpstreamChoosesTheAlgorithmOfItsTokens) {
+  const auto header_of = [&](std::string_view audience) {
+    Ask a = refreshing(edge.coder, handle);
+    a.set("resource", std::string(audience));
+    const std::string token = send(a).text("access_token");
+    return std::string(testkit::must_have(json::string_at(
+        testkit::must_have(json::parse_object(
+            testkit::must_have(codec::decode_base64url(token.substr(0, token.find('.')))))),
+        "alg")));
+  };
+  EXPECT_EQ(header_of(kDeskAudience), "ES256");
+  for (const crypto::Alg alg : {crypto::Alg::kRS256, crypto::Alg::kEdDSA, crypto::Alg::kES256}) {
+    auto changed = edge.declared();
+    for (auto& u : changed.upstreams)
+      if (u.name == "desk") u.token_alg = alg;
+    edge.apply(changed);
+    EXPECT_EQ(header_of(kDeskAudience), crypto::text(alg));
+    EXPECT_EQ(header_of(kGitAudience), "ES256");
+    EXPECT_EQ(header_of(testkit::kIssuer), "ES256");
+  }
+}
+
 TEST_F(HandleTest, NarrowsOnly) {
   constexpr std::string_view kFetchOnly =
       R"({"type":"stint_grant","upstream":"git","actions":["git.fetch"],"resources":["demo/readme.git"]})";

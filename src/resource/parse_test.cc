@@ -67,6 +67,7 @@ actions:
 unmatched: ask
 limits: {response_bytes: 1MiB, idle_timeout: 2m}
 tls: {ca_file: ca.pem}
+token_alg: RS256
 ---
 upstream: code
 kind: git
@@ -111,6 +112,8 @@ TEST(Parse, ReadsEverything) {
   EXPECT_EQ(u->limits.response_bytes, 1 << 20);
   EXPECT_EQ(u->limits.idle_timeout, std::chrono::minutes(2));
   EXPECT_TRUE(u->tls_ca.starts_with("-----BEGIN"));
+  EXPECT_EQ(u->token_alg, crypto::Alg::kRS256);
+  EXPECT_EQ(got->upstream("code")->token_alg, std::nullopt);
   EXPECT_EQ(actions_of(*got->upstream("code"))[2].action, "git.ref.delete");
   EXPECT_EQ(got->upstream("code")->inject->as, Injection::As::kBasic);
   const Agent* a = got->agent("coder");
@@ -161,6 +164,10 @@ const Row kRows[] = {
      "a.yaml:2:9: \"source\" must be one of file, stdin, prompt; did you mean \"prompt\"?"},
     {"required", "upstream: u\nkind: http\nurl: https://h\n",
      "a.yaml:1:1: upstream needs \"sensitivity\""},
+    {"token_alg", UPSTREAM "url: https://h\ntoken_alg: PS256\n",
+     "a.yaml:5:12: \"token_alg\" must be one of ES256, RS256, EdDSA; did you mean \"ES256\"?"},
+    {"token_alg_none", UPSTREAM "url: https://h\ntoken_alg: none\n",
+     "a.yaml:5:12: \"token_alg\" must be one of ES256, RS256, EdDSA"},
     {"bad_url", UPSTREAM "url: ftp://h\n", "a.yaml:4:6: not a usable URL: url scheme"},
     {"userinfo", UPSTREAM "url: https://u:p@h\n", "a.yaml:4:6: not a usable URL: url userinfo"},
     {"query", UPSTREAM "url: https://h/?a\n",

@@ -1,6 +1,7 @@
 """Git's protocol from an OAuth client of stock libraries, without `stint run` and its relay; and
 what happens to tokens that are stolen, foreign, too old, or dead."""
 
+import base64
 import json
 import socket
 import threading
@@ -34,6 +35,19 @@ def test_fetch(w):
     contains(answer.content, b"PACK")
     expect("Stint-Decision" in answer.headers and "Stint-Task-Expires" in answer.headers,
            f"{dict(answer.headers)}")
+    a.end()
+
+
+def test_token_of_the_algorithm_that_the_upstream_names(w):
+    a = w.stint.agent()
+    a.open_task("read it", [agents.grant("git-rs256", [FETCH], ["demo/readme.git"])],
+                w.stint.idp.id_token(w.stint.alice))
+    header = json.loads(base64.urlsafe_b64decode(a.token.split(".")[0] + "=="))
+    equal((header["typ"], header["alg"]), ("at+jwt", "RS256"))
+    url = w.stint.gateway + "/u/git-rs256/demo/readme.git" + DISCOVERY
+    a.learn_nonce(url)
+    with w.upstream_sees(1):
+        equal(a.call("GET", url).status_code, 200)
     a.end()
 
 
