@@ -81,9 +81,9 @@ std::string_view quoted_safe(std::string_view literal) {
 
 std::string algs() {
   std::string out;
-  for (const crypto::Alg a : jose::all_algs()) {
+  for (const std::string_view name : jose::alg_names()) {
     if (!out.empty()) out += ' ';
-    out += crypto::text(a);
+    out += name;
   }
   return out;
 }

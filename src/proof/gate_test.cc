@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/json/object.hpp>
 #include <functional>
 
 #include "stint/codec/base64url.h"
+#include "stint/codec/json.h"
 #include "stint/crypto/hot_keys.h"
 #include "stint/crypto/system_entropy.h"
 #include "stint/jose/client_assertion.h"
@@ -188,13 +190,40 @@ TEST_F(GateTest, EveryRefusalSaysWhatItMeans) {
     EXPECT_EQ(got.error().agent, row.named ? "coder" : "");
     http::Headers headers;
     gate.challenge(got.error(), clock.wall(), headers);
-    const std::string challenge(*headers.one("WWW-Authenticate"));
-    EXPECT_TRUE(challenge.starts_with("DPoP realm=\"stint\""));
-    EXPECT_EQ(challenge.contains("error="), !row.oauth.empty());
-    EXPECT_TRUE(challenge.contains("algs=\"ES256"));
+    std::string challenge = "DPoP realm=\"stint\"";
+    if (!row.oauth.empty())
+      challenge += ", error=\"" + std::string(row.oauth) + "\", error_description=\"" +
+                   std::string(row.reason) + '"';
+    EXPECT_EQ(headers.one("WWW-Authenticate"),
+              challenge + R"(, algs="ES256 RS256 EdDSA PS256 Ed25519")");
     EXPECT_TRUE(headers.has("DPoP-Nonce"));
   }
   EXPECT_EQ(gate.stats().proofs, 0U);  // nothing that failed is remembered
+}
+
+// RFC 9449 7.1: `algs` is what proofs may be signed with: all of that, and nothing else.
+TEST_F(GateTest, AChallengeListsTheAlgorithmsOfProofs) {
+  http::Headers headers;
+  gate.challenge({.error = {Errc::kUnauthenticated, "no access token"}}, clock.wall(), headers);
+  const std::string challenge(*headers.one("WWW-Authenticate"));
+  EXPECT_TRUE(challenge.ends_with(R"(, algs="ES256 RS256 EdDSA PS256 Ed25519")")) << challenge;
+  for (const std::string_view name : jose::alg_names()) {
+    SCOPED_TRACE(name);
+    const auto holder =
+        make_key(name == "Ed25519" ? crypto::Alg::kEdDSA : crypto::parse_alg(name).value());
+    const std::string t = token({.jkt = jose::thumbprint(holder.public_key()), .x5t_s256 = {}});
+    // The proof that we would make, under this name.
+    const std::string made = proof(holder, t, kUrl);
+    const auto dot = made.find('.'), last = made.rfind('.');
+    json::Object head_of =
+        must(json::parse_object(must(codec::decode_base64url(made.substr(0, dot)))));
+    head_of["alg"] = name;
+    const std::string signing =
+        codec::encode_base64url(json::write(head_of)) + made.substr(dot, last - dot);
+    const std::string renamed = signing + "." + codec::encode_base64url(must(holder.sign(signing)));
+    const auto got = check(head("DPoP " + t, renamed));
+    EXPECT_TRUE(got.has_value()) << got.error().error.reason.text();
+  }
 }
 
 TEST_F(GateTest, HeadersThatComeTwiceAreRefused) {
@@ -289,35 +318,6 @@ TEST_F(GateTest, AFullMemoryOfProofsRefuses) {
   EXPECT_GT(full, 0U);
 }
 
-TEST_F(GateTest, TheMemoryOfTokensIsBounded) {
-  Gate small(entropy, {.keys = 16, .proofs = 10'000, .tokens = 32});
-  for (int i = 0; i < 200; ++i) {
-    const std::string t = bound();
-    ASSERT_TRUE(small.at_resource(head("DPoP " + t, proof(key, t, kUrl)), {}, kUrl, verifier(),
-                                  kAudience, NonceRule::kNotRequired, clock.wall()));
-  }
-  EXPECT_LE(small.stats().tokens, 32U);
-}
-
-TEST_F(GateTest, AKeyThatIsUsedMuchIsHandedOnOnce) {
-  if (!crypto::HotKeys::available()) GTEST_SKIP() << "built without tables";
-  std::size_t hot = 0;
-  gate.on_hot_key([&](const crypto::PublicKey&) { ++hot; });
-  const std::string t = bound();
-  for (std::uint64_t i = 0; i < crypto::HotKeys::kWorthIt + 10; ++i)
-    ASSERT_TRUE(check(head("DPoP " + t, proof(key, t, kUrl))));
-  EXPECT_EQ(hot, 1U);
-}
-
-TEST(OfferedToken, IsWhatStandsBehindTheScheme) {
-  http::RequestHead h{.method = "GET", .target = "/", .headers = {}};
-  EXPECT_EQ(offered_token(h), std::nullopt);
-  h.headers.set("Authorization", "bearer abc");
-  EXPECT_EQ(offered_token(h), "abc");
-  h.headers.set("Authorization", "Basic abc");
-  EXPECT_EQ(offered_token(h), std::nullopt);
-}
-
 TEST_F(GateTest, TheAgeOfAProofIsASettingAndTheMemoryFollowsIt) {
   const std::string t = bound();
   const auto at = [&](Gate& g, const http::RequestHead& h) {
@@ -345,6 +345,35 @@ TEST_F(GateTest, TheAgeOfAProofIsASettingAndTheMemoryFollowsIt) {
   EXPECT_TRUE(endpoint(strict, 5s));
   ASSERT_FALSE(endpoint(strict, 6s));
   EXPECT_EQ(endpoint(strict, 6s).error().error.reason.text(), "dpop iat too old");
+}
+
+TEST_F(GateTest, TheMemoryOfTokensIsBounded) {
+  Gate small(entropy, {.keys = 16, .proofs = 10'000, .tokens = 32});
+  for (int i = 0; i < 200; ++i) {
+    const std::string t = bound();
+    ASSERT_TRUE(small.at_resource(head("DPoP " + t, proof(key, t, kUrl)), {}, kUrl, verifier(),
+                                  kAudience, NonceRule::kNotRequired, clock.wall()));
+  }
+  EXPECT_LE(small.stats().tokens, 32U);
+}
+
+TEST_F(GateTest, AKeyThatIsUsedMuchIsHandedOnOnce) {
+  if (!crypto::HotKeys::available()) GTEST_SKIP() << "built without tables";
+  std::size_t hot = 0;
+  gate.on_hot_key([&](const crypto::PublicKey&) { ++hot; });
+  const std::string t = bound();
+  for (std::uint64_t i = 0; i < crypto::HotKeys::kWorthIt + 10; ++i)
+    ASSERT_TRUE(check(head("DPoP " + t, proof(key, t, kUrl))));
+  EXPECT_EQ(hot, 1U);
+}
+
+TEST(OfferedToken, IsWhatStandsBehindTheScheme) {
+  http::RequestHead h{.method = "GET", .target = "/", .headers = {}};
+  EXPECT_EQ(offered_token(h), std::nullopt);
+  h.headers.set("Authorization", "bearer abc");
+  EXPECT_EQ(offered_token(h), "abc");
+  h.headers.set("Authorization", "Basic abc");
+  EXPECT_EQ(offered_token(h), std::nullopt);
 }
 
 }  // namespace
