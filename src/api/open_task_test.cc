@@ -44,21 +44,34 @@ TEST_F(OpenTask, RefusesByReason) {
     std::string name, reason;
     unsigned status;
     std::function<void(json::Object&)> change;
+    std::string error = {};  // of the challenge
   };
+  const auto parent = edge.open(edge.coder);
+  const std::size_t before = edge.count("task.opened");
   const Row rows[] = {
       {"no assertion", "client_assertion is missing", 400,
        [](auto& b) { b.erase("client_assertion"); }},
       {"suspended", "the agent is suspended", 401,
        [&](auto& b) { b["client_assertion"] = edge.assertion(edge.idler); }},
-      {"another audience", "", 401,
+      {"another audience", "assertion aud", 401,
        [&](auto& b) { b["client_assertion"] = edge.assertion(edge.coder, "https://other.test"); }},
-      {"unknown member", "", 400, [](auto& b) { b["admin"] = true; }},
-      {"unknown upstream", "", 400, [](auto& b) { b["resource"] = "https://other.test"; }},
+      {"unknown member", "json unknown member", 400, [](auto& b) { b["admin"] = true; }},
+      {"unknown upstream", "resource is not known here", 400,
+       [](auto& b) { b["resource"] = "https://other.test"; }},
       {"bad human", "id token issuer is not trusted", 401,
        [&](auto& b) {
          b["subject_token"] = edge.id_token("alice-sub", {{"iss", "https://x.test"}});
-       }},
-      {"no purpose", "", 400, [](auto& b) { b.erase("purpose"); }},
+       },
+       "invalid_token"},
+      {"nonsense for a human", "jws parts", 401, [](auto& b) { b["subject_token"] = "x"; },
+       "invalid_token"},
+      {"altered parent", "signature", 401,
+       [&](auto& b) {
+         const std::string& t = parent.token->token;
+         b["subject_token"] = t.substr(0, t.size() - 4) + "AAAA";
+       },
+       "invalid_token"},
+      {"no purpose", "json member missing", 400, [](auto& b) { b.erase("purpose"); }},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.name);
@@ -66,14 +79,37 @@ TEST_F(OpenTask, RefusesByReason) {
     row.change(body);
     const auto got = post(body);
     EXPECT_EQ(got.raw.status, row.status) << got.reason();
-    if (!row.reason.empty()) EXPECT_EQ(got.reason(), row.reason);
+    EXPECT_EQ(got.reason(), row.reason);
+    const std::string challenge =
+        row.status != 401   ? ""
+        : row.error.empty() ? R"(DPoP realm="stint", algs=")"
+                            : R"(DPoP realm="stint", error=")" + row.error +
+                                  R"(", error_description=")" + row.reason + R"(", algs=")";
+    EXPECT_TRUE(got.header("WWW-Authenticate").starts_with(challenge))
+        << got.header("WWW-Authenticate");
+    EXPECT_EQ(got.header("WWW-Authenticate").empty(), challenge.empty());
+    EXPECT_EQ(got.header("DPoP-Nonce").empty(), challenge.empty());
   }
-  EXPECT_EQ(edge.count("task.opened"), 0U);
+  EXPECT_EQ(edge.count("task.opened"), before);
+  json::Object used = asking();
+  EXPECT_EQ(post(used).raw.status, 201U);
+  const auto again = post(used);
+  EXPECT_EQ(again.raw.status, 401U);
+  EXPECT_EQ(again.reason(), "the client assertion was used before");
+  EXPECT_TRUE(again.header("WWW-Authenticate").starts_with(R"(DPoP realm="stint", algs=)"));
+  EXPECT_NE(again.header("DPoP-Nonce"), "");
 }
 
 TEST_F(OpenTask, NeedsAProofWithANonce) {
   const auto without = call(tcp(), "POST", "/v1/tasks", {}, json::write(asking()));
+  EXPECT_EQ(without.raw.status, 401U);
   EXPECT_EQ(without.reason(), "no DPoP proof and no client certificate");
+  EXPECT_NE(without.header("WWW-Authenticate"), "");
+  EXPECT_NE(without.header("DPoP-Nonce"), "");
+  const auto two = post(asking(), {{"DPoP", edge.proof(edge.coder.dpop, "POST", kUrl)}});
+  EXPECT_EQ(two.raw.status, 401U);
+  EXPECT_EQ(two.reason(), "more than one DPoP proof");
+  EXPECT_TRUE(two.header("WWW-Authenticate").contains("error=\"invalid_dpop_proof\""));
   const auto stale = call(tcp(), "POST", "/v1/tasks",
                           {{"DPoP", edge.proof_with_nonce(edge.coder.dpop, "POST", kUrl, {}, {})}},
                           json::write(asking()));
