@@ -170,33 +170,55 @@ TEST_F(OAuthTest, ExchangeIsRefusedAndNothingOpens) {
 }
 
 TEST_F(OAuthTest, WhatIsBorrowedIsReportedWhereverItIsOffered) {
-  const auto reported = [&](Ask a) {
-    edge.clock.advance(2s);  // one signal of a name a second
-    const std::size_t before = edge.signals().size();
-    EXPECT_GE(send(a).status, 400U);
-    const auto now = edge.signals();
-    return now.size() == before + 1 && now.back() == "borrowed-session";
-  };
-  const std::string id = edge.id_token();
   const std::string secret(testkit::kPlantedSecret);
-  edge.clock.advance(2s);
-
-  Ask assertion = credentials(edge.coder);
-  assertion.set("client_assertion", id);
-  EXPECT_TRUE(reported(assertion));
-  Ask access = exchange(edge.helper);
-  access.set("subject_token_type", std::string(kAccessType));
-  EXPECT_TRUE(reported(access));
-  for (const std::string& offered : {id, secret}) {
-    edge.clock.advance(2s);
-    EXPECT_TRUE(reported(refreshing(edge.coder, offered)));
+  const std::string late =
+      edge.id_token("alice-sub", {{"exp", unix_seconds(edge.clock.wall()) - 600}});
+  struct Row {
+    const char* name;
+    std::string offered;
+    Ask ask;
+    unsigned status;
+    std::string_view error, reason;
+  };
+  std::vector<Row> rows;
+  for (const auto& [kind, offered, as_client, as_token] :
+       {std::tuple{"id token", edge.id_token(), "client authentication failed", "token typ"},
+        std::tuple{"expired id token", late, "client authentication failed", "token typ"},
+        std::tuple{"upstream's password", secret, "jws parts", "jws parts"}}) {
+    Ask assertion = credentials(edge.coder);
+    assertion.set("client_assertion", offered);
+    rows.push_back({kind, offered, assertion, 401, "invalid_client", as_client});
+    for (const char* endpoint : {"introspect", "revoke"}) {
+      Ask a = about(edge.coder, endpoint, "x");
+      a.set("client_assertion", offered);
+      rows.push_back({kind, offered, a, 401, "invalid_client", as_client});
+    }
+    Ask actor = exchange(edge.helper);
+    actor.set("actor_token", offered);
+    actor.set("actor_token_type", std::string(kJwt));
+    rows.push_back({kind, offered, actor, 400, "invalid_request", as_client});
     Ask subject = exchange(edge.helper);
     subject.set("subject_token_type", std::string(kAccessType));
     subject.set("subject_token", offered);
-    EXPECT_TRUE(reported(subject));
+    rows.push_back({kind, offered, subject, 400, "invalid_request", as_token});
+    rows.push_back(
+        {kind, offered, refreshing(edge.coder, offered), 400, "invalid_grant", "not a handle"});
   }
-  // Nonsense is no signal.
-  EXPECT_FALSE(reported(refreshing(edge.coder, "nonsense")));
+  for (Row& row : rows) {
+    SCOPED_TRACE(std::string(row.name) + " at " + row.ask.target + ": " + row.error.data());
+    edge.pass(2s);  // one signal of a name a second
+    const std::size_t before = edge.signals().size();
+    const Told told = send(row.ask);
+    expect_refused(told, row.status, row.error, row.reason);
+    EXPECT_FALSE(told.body.contains(row.offered));
+    const auto now = edge.signals();
+    ASSERT_EQ(now.size(), before + 1);
+    EXPECT_EQ(now.back(), "borrowed-session");
+  }
+  edge.pass(2s);
+  expect_refused(send(refreshing(edge.coder, "nonsense")), 400, "invalid_grant", "not a handle");
+  EXPECT_EQ(edge.signals().size(), rows.size());  // nonsense is no signal
+  EXPECT_EQ(edge.count("task.opened"), 0U);
 }
 
 // --- delegation ---
@@ -226,8 +248,25 @@ TEST_F(OAuthTest, AParentsTokenOpensAChild) {
                  "the task is closed");
 }
 
+TEST_F(OAuthTest, DelegationHasADepth) {
+  std::string token = send(exchange(edge.coder)).text("access_token");
+  for (int depth = 1; depth <= 4; ++depth) {
+    const Told child = send(delegation(edge.helper, token));
+    ASSERT_EQ(child.status, 200) << child.body;
+    token = child.text("access_token");
+  }
+  expect_refused(send(delegation(edge.helper, token)), 400, "invalid_authorization_details",
+                 "delegation too deep");
+  EXPECT_EQ(edge.count("task.opened"), 5U);
+}
+
 TEST_F(OAuthTest, DelegationIsRefused) {
-  const Told parent = send(exchange(edge.coder));
+  Ask asked = exchange(edge.coder);
+  asked.set("authorization_details",
+            details({R"({"type":"stint_task","purpose":"x","ttl":600,"sensitivity":"internal",)"
+                     R"("budget":{"requests":7}})",
+                     kGitObject}));
+  const Told parent = send(asked);
   ASSERT_EQ(parent.status, 200) << parent.body;
   const std::string token = parent.text("access_token");
   const BadRow rows[] = {
@@ -259,6 +298,20 @@ TEST_F(OAuthTest, DelegationIsRefused) {
       {"assertion_as_token",
        [](Ask& a, testkit::Edge& e) { a.set("subject_token", e.assertion(e.coder)); }, 400,
        "invalid_request", "token typ"},
+      {"wider_sensitivity",
+       [](Ask& a, auto&) {
+         a.set("authorization_details",
+               details({R"({"type":"stint_task","purpose":"x","sensitivity":"restricted"})",
+                        kGitObject}));
+       },
+       400, "access_denied", "sensitivity exceeds the parent's"},
+      {"wider_budget",
+       [](Ask& a, auto&) {
+         a.set("authorization_details",
+               details(
+                   {R"({"type":"stint_task","purpose":"x","budget":{"requests":8}})", kGitObject}));
+       },
+       400, "access_denied", "budget exceeds what the parent has left"},
   };
   for (const BadRow& row : rows) {
     SCOPED_TRACE(row.name);
@@ -274,8 +327,7 @@ TEST_F(OAuthTest, DelegationIsRefused) {
                  "the token is revoked");
   const Told second = send(refreshing(edge.coder, parent.text("refresh_token")));
   ASSERT_EQ(second.status, 200) << second.body;
-  edge.clock.advance(301s);
-  edge.authority->confirm_view();
+  edge.pass(301s);
   expect_refused(send(delegation(edge.helper, second.text("access_token"))), 400, "invalid_request",
                  "token expired");
   const Told third = send(refreshing(edge.coder, parent.text("refresh_token")));

@@ -71,6 +71,9 @@ struct Told {
 
 class OAuthTest : public testing::Test {
  protected:
+  // `vfs`: of SQLite, for faulty disks.
+  explicit OAuthTest(const std::string& vfs = {}) : edge(vfs) {}
+
   Told send(const Ask& ask) {
     codec::Form form;
     for (const auto& [name, value] : ask.form) form.add(name, value);

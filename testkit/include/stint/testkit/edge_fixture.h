@@ -224,6 +224,12 @@ class Edge {
   crypto::PrivateKey make_key(crypto::Alg alg) {
     return must_have(crypto::PrivateKey::generate(alg, entropy));
   }
+  // Time goes by, and the view of live tasks keeps up with it.
+  void pass(std::chrono::milliseconds by) {
+    clock.advance(by);
+    authority->confirm_view();
+    log();  // waits for the writer, and so for the view
+  }
   static rt::Co<Result<http::Response>> no_network(std::string) {
     co_return fail(Errc::kUnavailable, "no network in tests");
   }
