@@ -135,11 +135,26 @@ TEST_F(HostileApi, ADeclaredStateIsRefusedWithItsReason) {
            R"("environment":"","labels":[],"trust":[{"kind":"private_key_jwt","jwks":)" +
            json::write(json::Value(jwks)) + "}]}}]}";
   };
+  // The present state, with one member of one resource changed.
+  const auto declared = as_operator("GET", "/v1/resources").body;
+  const auto changed = [&](std::string_view kind, std::string_view name, std::string_view member,
+                           std::string_view value) {
+    json::Array list = declared.at("resources").as_array();
+    for (auto& item : list) {
+      auto& body = item.as_object().at("body").as_object();
+      if (item.as_object().at("kind").as_string() == kind && body.at("name").as_string() == name)
+        body[member] = testkit::must_have(json::parse(value));
+    }
+    return json::write(json::Object{{"resources", std::move(list)}});
+  };
+  constexpr std::string_view kNoLimits =
+      R"({"request_bytes":1,"response_bytes":1,"connect_timeout":0,"response_timeout":1,"idle_timeout":1,"concurrent":1})";
   const std::string ec =
       R"({"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0")";
   struct Row {
     const char* name;
     std::string body, reason;
+    unsigned status = 400;
   };
   const Row rows[] = {
       {"cedar_syntax", policy("permit(principal, action, resource"), "a policy does not validate"},
@@ -163,17 +178,63 @@ TEST_F(HostileApi, ADeclaredStateIsRefusedWithItsReason) {
        "stored resource member unknown"},
       {"resource_missing_member", R"({"resources":[{"kind":"group","body":{"name":"a"}}]})",
        "stored resource member missing"},
-      {"upstream_alg_of_no_token",
-       R"({"resources":[{"kind":"upstream","body":{"name":"u","kind":"http","url":"http://127.0.0.1:1",)"
-       R"("description":"","sensitivity":"internal","labels":[],"inject":null,"actions":[],)"
-       R"("unmatched":"deny","limits":{"request_bytes":1,"response_bytes":1,"connect_timeout":1,)"
-       R"("response_timeout":1,"idle_timeout":1,"concurrent":1},"tls_ca":"","token_alg":"PS256"}}]})",
+      {"9068_6_human_named_as_an_agent",
+       changed("human", "alice@example.com", "name", "\"agent:coder\""), "name of a resource"},
+      {"human_of_no_issuer", changed("human", "alice@example.com", "issuer", "\"other\""),
+       "a human of an unknown issuer"},
+      {"human_of_no_group", changed("human", "bob@example.com", "groups", "[\"other\"]"),
+       "a human of an unknown group"},
+      {"human_without_subject", changed("human", "bob@example.com", "subject", "\"\""),
+       "a human without subject"},
+      {"two_humans_of_one_subject", changed("human", "bob@example.com", "subject", "\"alice-sub\""),
+       "two humans of one issuer and subject"},
+      {"agent_without_trust", changed("agent", "coder", "trust", "[]"), "an agent without trust"},
+      {"agent_of_nobody", changed("agent", "coder", "owner", "\"nobody\""),
+       "an agent of an unknown owner"},
+      {"name_with_a_slash", changed("upstream", "desk", "name", "\"desk/../git\""),
+       "name of a resource"},
+      {"upstream_alg_of_no_token", changed("upstream", "desk", "token_alg", "\"PS256\""),
        "stored resource"},
+      {"upstream_plain_http", changed("upstream", "desk", "url", "\"http://desk.test\""),
+       "url of an upstream"},
+      {"upstream_dots", changed("upstream", "desk", "url", "\"https://desk.test/a/../b\""),
+       "url of an upstream"},
+      {"upstream_routes_collide",
+       changed("upstream", "desk", "actions",
+               R"([{"action":"a","class":"read","match":"GET /{a}/b"},)"
+               R"({"action":"b","class":"read","match":"GET /a/{b}"}])"),
+       "route ambiguous", 409},
+      {"upstream_action_of_two_classes",
+       changed("upstream", "desk", "actions",
+               R"([{"action":"a","class":"read","match":"GET /a"},)"
+               R"({"action":"a","class":"write","match":"POST /a"}])"),
+       "an action of two classes"},
+      {"upstream_limits", changed("upstream", "desk", "limits", kNoLimits),
+       "limits of an upstream"},
+      {"injected_line_feed",
+       changed("upstream", "git", "inject",
+               R"({"as":"header","credential":"git-password","format":"{secret}\r\nX: y",)"
+               R"("header":"Authorization","username":""})"),
+       "format of an injection"},
+      {"injected_host",
+       changed("upstream", "git", "inject",
+               R"({"as":"header","credential":"git-password","format":"{secret}",)"
+               R"("header":"Host","username":""})"),
+       "a header that cannot be injected"},
+      {"injected_unknown_credential",
+       changed("upstream", "git", "inject",
+               R"({"as":"basic","credential":"other","format":"","header":"","username":"u"})"),
+       "an upstream injects an unknown credential"},
+      {"issuer_plain_http", changed("issuer", "idp", "url", "\"http://idp.test\""),
+       "url of an issuer"},
+      {"issuer_without_audiences", changed("issuer", "idp", "audiences", "[]"),
+       "an issuer without audiences"},
   };
   const auto before = edge.log().size();
   for (const Row& row : rows) {
     SCOPED_TRACE(row.name);
-    refused(as_operator("PUT", "/v1/resources", row.body, {{"If-Match", "*"}}), 400, row.reason);
+    refused(as_operator("PUT", "/v1/resources", row.body, {{"If-Match", "*"}}), row.status,
+            row.reason);
   }
   EXPECT_EQ(edge.log().size(), before);
 }

@@ -150,6 +150,10 @@ const Row kRows[] = {
      "issuer; did you mean \"group\"?"},
     {"not_a_map", "- a\n",
      "a.yaml:1:1: a document begins with one of human, agent, upstream, credential, group, issuer"},
+    {"human_as_agent", "human: \"agent:coder\"\nissuer: i\nsubject: s\n",
+     "a.yaml:1:8: \"agent:coder\" is no name for human: letters, digits and ._@+-, at most 128, "
+     "not "
+     "agent:…"},
     {"bad_name", "group: Big\n",
      "a.yaml:1:8: \"Big\" is no name for group: a-z, 0-9 and ._-, beginning with a letter or "
      "digit, "

@@ -171,6 +171,11 @@ struct Resources {
   bool operator==(const Resources&) const = default;
 };
 
+// What the reader of files refuses about values, for resources that came another way: names, URLs,
+// what is referred to, headers to inject, limits. Keys, routes and policies are looked at where
+// they are compiled. Errors: kMalformed, with what is wrong.
+Status check(const Resources& all);
+
 // The stored form: canonical JSON; equal resources give equal bytes. decode() is strict: an
 // unknown, missing or ill-typed member is an error, since only encode() writes it; what may be none
 // may also be missing, so that an earlier program's are read. Errors: kMalformed, kMissing,
