@@ -120,10 +120,13 @@ TEST_F(OpenTask, NeedsAProofWithANonce) {
 TEST_F(OpenTask, AHumansSessionOpensNothing) {
   const auto beside = post(asking(), {{"Authorization", "Bearer " + edge.id_token()}});
   EXPECT_EQ(beside.raw.status, 401U);
+  EXPECT_EQ(beside.reason(), "a task is opened with a client assertion, and without Authorization");
   edge.clock.advance(std::chrono::milliseconds(1500));
   json::Object body = asking();
   body["client_assertion"] = edge.id_token();
-  EXPECT_EQ(post(body).raw.status, 401U);
+  const auto inside = post(body);
+  EXPECT_EQ(inside.raw.status, 401U);
+  EXPECT_EQ(inside.reason(), "client authentication failed");
   EXPECT_THAT(edge.signals(), testing::ElementsAre("borrowed-session", "borrowed-session"));
   EXPECT_EQ(edge.count("task.opened"), 0U);
 }

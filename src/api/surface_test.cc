@@ -83,6 +83,7 @@ TEST_F(Surface, ServesItsPathsAlone) {
   EXPECT_EQ(none.reason(), "no such endpoint");
   const auto wrong = as_operator("PUT", "/v1/tasks");
   EXPECT_EQ(wrong.raw.status, 405U);
+  EXPECT_EQ(wrong.reason(), "the endpoint has no such method");
   EXPECT_EQ(wrong.header("Allow"), "GET, POST");
   EXPECT_EQ(as_operator("GET", "/v1/%2e%2e/x").raw.status, 400U);
 }

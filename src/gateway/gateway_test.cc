@@ -302,6 +302,7 @@ TEST_F(GatewayCalls, OutOfTheTokensGrantsIsDenied) {
   const Answer got = send({}, narrow.token->token);
   EXPECT_EQ(got.status, 403U);
   EXPECT_EQ(got.member("type"), "urn:stint:problem:denied");
+  EXPECT_EQ(got.reason(), "no policy permits it");
   EXPECT_EQ(got.member("task"), narrow.task.id.str());
   EXPECT_EQ(got.member("decision"), got.header("Stint-Decision"));
   EXPECT_EQ(decisions(), 1U);

@@ -155,5 +155,23 @@ TEST_F(Hostile, ProofsAreRefusedWithTheirReason) {
   EXPECT_EQ(edge->gate.stats().proofs, 0U);  // none of them is remembered
 }
 
+// What cannot be remembered is not let through, and is not the client's fault.
+class FullMemory : public GatewayTest {
+ public:
+  proof::GateLimits gate_limits() const override { return {.proofs = 8}; }
+};
+TEST_F(FullMemory, OfProofsRefuses) {
+  int passed = 0;
+  Answer got = send({});
+  for (; got.status == 200 && passed < 100; got = send({})) ++passed;
+  EXPECT_LE(passed, 8);
+  EXPECT_EQ(got.status, 429U);
+  EXPECT_EQ(got.reason(), "replay cache full");
+  EXPECT_EQ(got.header("WWW-Authenticate"), "");
+  EXPECT_EQ(upstream.calls(), passed);
+  EXPECT_EQ(decisions(), static_cast<std::size_t>(passed));
+  EXPECT_TRUE(edge->signals().empty());
+}
+
 }  // namespace
 }  // namespace stint::gateway

@@ -179,5 +179,21 @@ TEST_F(HostileTest, AccessTokens) {
   EXPECT_TRUE(edge.signals().empty());
 }
 
+// What cannot be remembered is not let through, and is not the client's fault.
+class FullMemory : public OAuthTest {
+ protected:
+  FullMemory() : OAuthTest({}, {.proofs = 8}) {}
+};
+TEST_F(FullMemory, OfProofsRefuses) {
+  std::size_t passed = 0;
+  Told told = send(credentials(edge.coder));
+  for (; told.status == 200 && passed < 100; told = send(credentials(edge.coder))) ++passed;
+  EXPECT_LE(passed, 8U);
+  expect_refused(told, 503, "temporarily_unavailable", "replay cache full");
+  EXPECT_TRUE(told.headers.has("Retry-After"));
+  EXPECT_EQ(edge.count("task.opened"), passed);
+  EXPECT_TRUE(edge.signals().empty());
+}
+
 }  // namespace
 }  // namespace stint::oauth
