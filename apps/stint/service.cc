@@ -191,7 +191,8 @@ Outcome<void> Service::Impl::open_edge() {
   if (!client_tls)
     return std::unexpected(
         Failure::of(client_tls.error(), "cannot load the system's root certificates"));
-  gate = std::make_unique<proof::Gate>(entropy);
+  gate = std::make_unique<proof::Gate>(
+      entropy, proof::GateLimits{.proof_age = config().tokens.dpop_max_age});
   tables = std::make_unique<TableBuilder>();
   gate->on_hot_key([this](const crypto::PublicKey& key) { tables->add(key); });
   for (const jose::Jwk& ours : authority->token_keys()->keys())

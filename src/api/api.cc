@@ -179,8 +179,12 @@ http::Response problem_reply(const Call& call, const Error& error) {
   http::Problem problem = http::Problem::of(error);
   problem.task = call.task;
   if (problem.status == 401) {
-    problem.status = 409;
-    problem.next_steps = {"Read the present state and decide anew."};
+    // Something has ended meanwhile; or what was sent is signed or bound otherwise than it should.
+    const bool ended = error.code == Errc::kTaskClosed || error.code == Errc::kExpired ||
+                       error.code == Errc::kRevoked || error.code == Errc::kReplayed;
+    problem.status = ended ? 409 : 400;
+    problem.next_steps = {ended ? "Read the present state and decide anew."
+                                : "Change the request; the same one will be refused again."};
   }
   if (error.code == Errc::kDenied)
     problem.next_steps = {"Ask somebody who may: see `stint whoami` and docs/adr/0006."};

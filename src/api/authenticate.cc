@@ -61,7 +61,7 @@ http::Response Core::challenge(const Call& call, const proof::Refusal& refusal) 
   problem.status = problem.status >= 500 || problem.status == 429 ? problem.status : 401;
   problem.task = refusal.task;
   http::Response out = http::to_response(problem);
-  parts.gate.challenge(refusal, call.now, out.headers);
+  if (problem.status == 401) parts.gate.challenge(refusal, call.now, out.headers);
   return out;
 }
 

@@ -14,6 +14,9 @@ namespace stint::api {
 // The API in front of a real authority, called without a connection.
 class ApiTest : public testing::Test {
  protected:
+  // `vfs`: of SQLite, for faulty disks.
+  explicit ApiTest(const std::string& vfs = {}) : edge(vfs) {}
+
   struct Answer {
     http::Response raw;
     json::Object body;

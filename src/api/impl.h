@@ -117,6 +117,7 @@ struct Core {
   // --- handlers: tasks.cc, open_task.cc ---
   rt::Co<Reply> open_task(Call* call);
   rt::Co<Reply> open_for(Call* call, Asker asker);
+  http::Response refused(const Call& call, const opening::Refusal& refusal) const;
   rt::Co<Reply> list_tasks(Call* call);
   rt::Co<Reply> get_task(Call* call);
   rt::Co<Reply> end_task(Call* call);

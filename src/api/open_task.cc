@@ -61,10 +61,13 @@ json::Value token_view(const std::optional<authority::Minted>& token,
                       {"audience", token->audience}};
 }
 
-// What an opening refusal is to an API's client: those about who it is are 401.
-http::Response refused(const Call& call, const opening::Refusal& refusal) {
-  const bool who =
-      refusal.part == opening::Part::kClient || refusal.part == opening::Part::kSubject;
+}  // namespace
+
+// What an opening refusal is to an API's client: those about who it is are 401, with a challenge
+// (RFC 9110 section 15.5.2): for whom it asks is a token, who asks is not.
+http::Response Core::refused(const Call& call, const opening::Refusal& refusal) const {
+  const bool subject = refusal.part == opening::Part::kSubject;
+  const bool who = refusal.part == opening::Part::kClient || subject;
   http::Problem problem = http::Problem::of(refusal.error);
   if (problem.status < 500 && problem.status != 429) {
     if (who) {
@@ -76,10 +79,14 @@ http::Response refused(const Call& call, const opening::Refusal& refusal) {
     }
   }
   problem.task = call.task;
-  return http::to_response(problem);
+  http::Response out = http::to_response(problem);
+  if (problem.status == 401)
+    parts.gate.challenge(
+        {.error = refusal.error,
+         .oauth = subject ? proof::OAuthError::kInvalidToken : proof::OAuthError::kNone},
+        call.now, out.headers);
+  return out;
 }
-
-}  // namespace
 
 rt::Co<Reply> Core::open_task(Call* call) {
   const WallTime now = call->now;

@@ -44,40 +44,75 @@ TEST_F(OpenTask, RefusesByReason) {
     std::string name, reason;
     unsigned status;
     std::function<void(json::Object&)> change;
+    std::string error = {};  // of the challenge
     std::size_t events = 0;  // of a client that is known, and was judged (rule 10)
   };
+  const auto parent = edge.open(edge.coder);
+  const std::size_t before = edge.count("task.opened");
   const Row rows[] = {
       {"no assertion", "client_assertion is missing", 400,
        [](auto& b) { b.erase("client_assertion"); }},
       {"suspended", "the agent is suspended", 401,
        [&](auto& b) { b["client_assertion"] = edge.assertion(edge.idler); }},
-      {"another audience", "", 401,
+      {"another audience", "assertion aud", 401,
        [&](auto& b) { b["client_assertion"] = edge.assertion(edge.coder, "https://other.test"); }},
-      {"unknown member", "", 400, [](auto& b) { b["admin"] = true; }},
-      {"unknown upstream", "", 400, [](auto& b) { b["resource"] = "https://other.test"; }},
+      {"unknown member", "json unknown member", 400, [](auto& b) { b["admin"] = true; }},
+      {"unknown upstream", "resource is not known here", 400,
+       [](auto& b) { b["resource"] = "https://other.test"; }},
       {"bad human", "id token issuer is not trusted", 401,
        [&](auto& b) {
          b["subject_token"] = edge.id_token("alice-sub", {{"iss", "https://x.test"}});
        },
-       1},
-      {"no purpose", "", 400, [](auto& b) { b.erase("purpose"); }},
+       "invalid_token", 1},
+      {"nonsense for a human", "jws parts", 401, [](auto& b) { b["subject_token"] = "x"; },
+       "invalid_token", 1},
+      {"altered parent", "signature", 401,
+       [&](auto& b) {
+         const std::string& t = parent.token->token;
+         b["subject_token"] = t.substr(0, t.size() - 4) + "AAAA";
+       },
+       "invalid_token", 1},
+      {"no purpose", "json member missing", 400, [](auto& b) { b.erase("purpose"); }},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.name);
     json::Object body = asking();
     row.change(body);
-    const auto before = edge.count("decision");
+    const auto decided = edge.count("decision");
     const auto got = post(body);
     EXPECT_EQ(got.raw.status, row.status) << got.reason();
-    if (!row.reason.empty()) EXPECT_EQ(got.reason(), row.reason);
-    EXPECT_EQ(edge.count("decision"), before + row.events);
+    EXPECT_EQ(got.reason(), row.reason);
+    const std::string challenge =
+        row.status != 401   ? ""
+        : row.error.empty() ? R"(DPoP realm="stint", algs=")"
+                            : R"(DPoP realm="stint", error=")" + row.error +
+                                  R"(", error_description=")" + row.reason + R"(", algs=")";
+    EXPECT_TRUE(got.header("WWW-Authenticate").starts_with(challenge))
+        << got.header("WWW-Authenticate");
+    EXPECT_EQ(got.header("WWW-Authenticate").empty(), challenge.empty());
+    EXPECT_EQ(got.header("DPoP-Nonce").empty(), challenge.empty());
+    EXPECT_EQ(edge.count("decision"), decided + row.events);
   }
-  EXPECT_EQ(edge.count("task.opened"), 0U);
+  EXPECT_EQ(edge.count("task.opened"), before);
+  json::Object used = asking();
+  EXPECT_EQ(post(used).raw.status, 201U);
+  const auto again = post(used);
+  EXPECT_EQ(again.raw.status, 401U);
+  EXPECT_EQ(again.reason(), "the client assertion was used before");
+  EXPECT_TRUE(again.header("WWW-Authenticate").starts_with(R"(DPoP realm="stint", algs=)"));
+  EXPECT_NE(again.header("DPoP-Nonce"), "");
 }
 
 TEST_F(OpenTask, NeedsAProofWithANonce) {
   const auto without = call(tcp(), "POST", "/v1/tasks", {}, json::write(asking()));
+  EXPECT_EQ(without.raw.status, 401U);
   EXPECT_EQ(without.reason(), "no DPoP proof and no client certificate");
+  EXPECT_NE(without.header("WWW-Authenticate"), "");
+  EXPECT_NE(without.header("DPoP-Nonce"), "");
+  const auto two = post(asking(), {{"DPoP", edge.proof(edge.coder.dpop, "POST", kUrl)}});
+  EXPECT_EQ(two.raw.status, 401U);
+  EXPECT_EQ(two.reason(), "more than one DPoP proof");
+  EXPECT_TRUE(two.header("WWW-Authenticate").contains("error=\"invalid_dpop_proof\""));
   const auto stale = call(tcp(), "POST", "/v1/tasks",
                           {{"DPoP", edge.proof_with_nonce(edge.coder.dpop, "POST", kUrl, {}, {})}},
                           json::write(asking()));
@@ -88,10 +123,13 @@ TEST_F(OpenTask, NeedsAProofWithANonce) {
 TEST_F(OpenTask, AHumansSessionOpensNothing) {
   const auto beside = post(asking(), {{"Authorization", "Bearer " + edge.id_token()}});
   EXPECT_EQ(beside.raw.status, 401U);
+  EXPECT_EQ(beside.reason(), "a task is opened with a client assertion, and without Authorization");
   edge.clock.advance(std::chrono::milliseconds(1500));
   json::Object body = asking();
   body["client_assertion"] = edge.id_token();
-  EXPECT_EQ(post(body).raw.status, 401U);
+  const auto inside = post(body);
+  EXPECT_EQ(inside.raw.status, 401U);
+  EXPECT_EQ(inside.reason(), "client authentication failed");
   EXPECT_THAT(edge.signals(), testing::ElementsAre("borrowed-session", "borrowed-session"));
   EXPECT_EQ(edge.count("task.opened"), 0U);
 }

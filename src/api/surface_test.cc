@@ -83,8 +83,38 @@ TEST_F(Surface, ServesItsPathsAlone) {
   EXPECT_EQ(none.reason(), "no such endpoint");
   const auto wrong = as_operator("PUT", "/v1/tasks");
   EXPECT_EQ(wrong.raw.status, 405U);
+  EXPECT_EQ(wrong.reason(), "the endpoint has no such method");
   EXPECT_EQ(wrong.header("Allow"), "GET, POST");
   EXPECT_EQ(as_operator("GET", "/v1/%2e%2e/x").raw.status, 400U);
+}
+
+// RFC 9110 15.5.2, RFC 9449 9: what is refused for want of a credential says which it takes.
+TEST_F(Surface, EveryUnauthenticatedAnswerHasItsChallenge) {
+  std::size_t refused = 0;
+  for (const RouteInfo& r : Api::routes()) {
+    std::string target(r.path);
+    while (target.contains('{')) {
+      const auto at = target.find('{');
+      target.replace(at, target.find('}') - at + 1, "x");
+    }
+    SCOPED_TRACE(target);
+    for (const Headers& headers :
+         {Headers{}, Headers{{"Authorization", "DPoP x.y.z"}},
+          Headers{{"Authorization", "Bearer x"}}, Headers{{"Authorization", "Basic eDp5"}}}) {
+      const auto got = call(tcp(), std::string(r.method), target, headers, "{}");
+      const bool open = r.path.starts_with("/log/") || r.path == "/openapi.json";
+      if (got.raw.status != 401U) {
+        EXPECT_TRUE(open) << got.raw.status;
+        continue;
+      }
+      ++refused;
+      EXPECT_TRUE(got.header("WWW-Authenticate").starts_with("DPoP realm=\"stint\""));
+      EXPECT_TRUE(got.header("WWW-Authenticate").contains("algs=\"ES256"));
+      const bool person = !headers.empty() && headers[0].value == "Bearer x";
+      EXPECT_EQ(got.header("DPoP-Nonce").empty(), person && r.operation != "openTask");
+    }
+  }
+  EXPECT_EQ(refused, 37U * 4U);
 }
 
 TEST_F(Surface, RefusesWhatItDoesNotKnow) {

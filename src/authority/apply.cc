@@ -115,6 +115,7 @@ rt::Co<Result<Authority::Applied>> Authority::apply(resource::Resources desired,
                                                     std::optional<std::uint64_t> expected_version,
                                                     Actor actor) {
   Impl* impl = impl_.get();
+  STINT_CO_TRY(resource::check(desired));
   std::vector<vault::Vault::Sealed> sealed;
   for (const auto& [name, value] : values) {
     if (desired.credential(name) == nullptr)

@@ -84,13 +84,15 @@ std::vector<std::string> Authority::Impl::actors(const domain::Task& task) const
 Result<Authority::Impl::Draft> Authority::Impl::draft_token(
     const domain::Task& task, const std::string& audience, const std::vector<domain::Grant>& narrow,
     audit::MintedBy by, WallTime at, std::optional<WallTime> ends) {
-  const auto granted = STINT_TRY(carried_by(*directory(), settings.issuer, task, audience, narrow));
+  const auto dir = directory();
+  const auto granted = STINT_TRY(carried_by(*dir, settings.issuer, task, audience, narrow));
   auto life = STINT_TRY(domain::token_life(task, settings.limits.token_ttl, at));
   if (ends) life.expires = std::min(life.expires, *ends);
   if (life.expires <= life.issued) return fail(Errc::kExpired, "the parent's token has expired");
-  const auto chosen = settings.token_alg_by_audience.find(audience);
-  const crypto::Alg alg =
-      chosen == settings.token_alg_by_audience.end() ? settings.token_alg : chosen->second;
+  const auto* upstream = dir->upstream_by_audience(audience);
+  const crypto::Alg alg = upstream != nullptr
+                              ? upstream->upstream.token_alg.value_or(settings.token_alg)
+                              : settings.token_alg;
   const auto key = STINT_TRY(parts.keys.signing_key(alg));
 
   jose::AccessToken token{.iss = settings.issuer,

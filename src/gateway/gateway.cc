@@ -141,10 +141,11 @@ rt::Co<std::optional<proof::Checked>> Gateway::Impl::authenticate(net::Exchange&
   if (!signal.name.empty()) parts.authority.signal(signal, p.now);
   ++stats.unauthenticated;
   http::Problem problem = http::Problem::of(refusal.error);
-  problem.status = 401;
+  // Not theirs to mend: the memory of proofs is full.
+  if (refusal.error.code != Errc::kLimit) problem.status = 401;
   problem.task = refusal.task;
   http::Response response = http::to_response(problem);
-  parts.gate.challenge(refusal, p.now, response.headers);
+  if (problem.status == 401) parts.gate.challenge(refusal, p.now, response.headers);
   [[maybe_unused]] const auto sent = co_await ex.respond(std::move(response));
   co_return std::nullopt;
 }

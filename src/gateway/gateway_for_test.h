@@ -158,10 +158,11 @@ class GatewayTest : public ::testing::Test {
  public:
   virtual std::string vfs() const { return {}; }
   virtual GatewayLimits limits() const { return {}; }
+  virtual proof::GateLimits gate_limits() const { return {}; }
   virtual resource::Resources declared() const { return edge->declared(); }
 
   void SetUp() override {
-    edge = std::make_unique<Edge>(vfs());
+    edge = std::make_unique<Edge>(vfs(), gate_limits());
     catch_up();
     edge->apply(resources());
     gateway = std::make_unique<Gateway>(

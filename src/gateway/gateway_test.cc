@@ -61,6 +61,10 @@ const Case kCases[] = {
      "the token is bound to a key: send it as DPoP with a proof", 0, 0},
     {"garbage", [](Table&, Ask& a) { a.authorization = "DPoP x.y.z"; }, 401, "base64url length", 0,
      0},
+    {"two_proofs", [](Table& t, Ask& a) { a.extra = "DPoP: " + t.proof(a, t.text()) + "\r\n"; },
+     401, "more than one DPoP proof", 0, 0},
+    {"two_proofs_in_one", [](Table& t, Ask& a) { a.proof = t.proof(a, t.text()) + ", a.b.c"; }, 401,
+     "jws parts", 0, 0},
     {"other_key",
      [](Table& t, Ask& a) { a.proof = t.made(t.edge->helper.dpop, "GET", kPath, t.text()); }, 401,
      "dpop key", 0, 0, "key-mismatch"},
@@ -218,8 +222,6 @@ const Case kCases[] = {
      431, "", 0, 0},
     {"two_authorizations",
      [](Table& t, Ask& a) { a.extra = "Authorization: DPoP " + t.text() + "\r\n"; }, 400, "", 0, 0},
-    {"two_proofs", [](Table& t, Ask& a) { a.extra = "DPoP: " + t.proof(a, t.text()) + "\r\n"; },
-     400, "", 0, 0},
     {"two_hosts", [](Table&, Ask& a) { a.extra = "Host: other\r\n"; }, 400, "", 0, 0},
     {"length_and_chunked",
      [](Table&, Ask& a) {
@@ -278,6 +280,21 @@ TEST_F(GatewayCalls, GivesANonceThatTheRetryUses) {
   EXPECT_TRUE(edge->signals().empty());
 }
 
+TEST_F(GatewayCalls, ATokenOfTheAlgorithmThatTheUpstreamChose) {
+  const std::string before = text();
+  for (const crypto::Alg alg : {crypto::Alg::kRS256, crypto::Alg::kEdDSA}) {
+    auto changed = edge->authority->directory()->resources();
+    for (auto& u : changed.upstreams) u.token_alg = alg;
+    edge->apply(changed);
+    const auto opened = edge->open(edge->coder, desk_grants(), audience("desk"));
+    const auto jws = testkit::must_have(jose::parse_compact(opened.token->token));
+    EXPECT_EQ(jws.header().alg, alg);
+    EXPECT_EQ(send({}, opened.token->token).status, 200U);
+  }
+  EXPECT_EQ(send({}, before).status, 200U);  // what was out already stays good
+  EXPECT_EQ(upstream.calls(), 3);
+}
+
 TEST_F(GatewayCalls, OutOfTheTokensGrantsIsDenied) {
   auto narrow =
       edge->open(edge->coder, {{.upstream = "desk", .actions = {"ticket.reply"}, .resources = {}}},
@@ -285,6 +302,7 @@ TEST_F(GatewayCalls, OutOfTheTokensGrantsIsDenied) {
   const Answer got = send({}, narrow.token->token);
   EXPECT_EQ(got.status, 403U);
   EXPECT_EQ(got.member("type"), "urn:stint:problem:denied");
+  EXPECT_EQ(got.reason(), "no policy permits it");
   EXPECT_EQ(got.member("task"), narrow.task.id.str());
   EXPECT_EQ(got.member("decision"), got.header("Stint-Decision"));
   EXPECT_EQ(decisions(), 1U);

@@ -166,17 +166,20 @@ TEST_F(BadDisk, WhatCannotBeRecordedIsNotDone) {
   struct Row {
     Disk::Op op;
     Disk::Fault fault;
-    std::string_view type;
+    std::string_view type, reason;
   };
-  for (const Row& row : {Row{Disk::Op::kWrite, Disk::Fault::kDiskFull, "storage-full"},
-                         Row{Disk::Op::kWrite, Disk::Fault::kReadOnly, "read-only"},
-                         Row{Disk::Op::kSync, Disk::Fault::kInputOutput, "io"}}) {
+  for (const Row& row :
+       {Row{Disk::Op::kWrite, Disk::Fault::kDiskFull, "storage-full", "disk full"},
+        Row{Disk::Op::kWrite, Disk::Fault::kReadOnly, "read-only", "database is read-only"},
+        Row{Disk::Op::kSync, Disk::Fault::kInputOutput, "io", "database input/output"}}) {
     SCOPED_TRACE(row.type);
     const auto before = upstream.calls();
     disk.fail(row.op, row.fault);
     const Answer got = send(write);
     EXPECT_EQ(got.status, 503U);
     EXPECT_EQ(got.member("type"), "urn:stint:problem:" + std::string(row.type));
+    EXPECT_EQ(got.reason(), row.reason);
+    EXPECT_FALSE(got.header("Retry-After").empty());
     EXPECT_GT(disk.injected(), 0U);
     EXPECT_EQ(send({}).status, 503U);  // reads too, once it is known
     EXPECT_EQ(upstream.calls(), before);

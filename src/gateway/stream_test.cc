@@ -195,8 +195,11 @@ TEST_F(Streams, ABrokenChunkIsRefused) {
   upstream.script = swallow;
   Sock sock = begin_upload();
   sock.send(chunk("good") + "zz\r\n");
-  EXPECT_EQ(read_answer(sock).status, 400U);
+  const Answer got = read_answer(sock);
+  EXPECT_EQ(got.status, 400U);
+  EXPECT_EQ(got.reason(), "chunk size missing");
   EXPECT_TRUE(eventually([&] { return upstream.broken.load(); }));
+  EXPECT_FALSE(upstream.seen().whole);
   EXPECT_TRUE(ended("refused"));
 }
 

@@ -25,8 +25,8 @@ constexpr auto kTokenChars = [] {
 }();
 
 // Fields that decide who asks, what the body is and how it is read: two of them are two answers.
+// Not DPoP: who reads proofs refuses two of them in the words of RFC 9449.
 constexpr std::string_view kSingle[] = {"Authorization",
-                                        "DPoP",
                                         "Cookie",
                                         "Content-Type",
                                         "Content-Encoding",

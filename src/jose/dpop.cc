@@ -76,7 +76,7 @@ struct ProofCheck {
       const auto htu = codec::normalise_htu(claims.htu);
       if (!htu || *htu != expect.htu_) return fail(Errc::kWrongTarget, "dpop htu");
     }
-    if (claims.iat < expect.now_ - kProofMaxAge) return fail(Errc::kExpired, "dpop iat too old");
+    if (claims.iat < expect.now_ - expect.max_age_) return fail(Errc::kExpired, "dpop iat too old");
     if (claims.iat > expect.now_ + kProofFuture)
       return fail(Errc::kNotYetValid, "dpop iat in the future");
     if (expect.token_digest_) {
@@ -119,6 +119,11 @@ DpopExpect& DpopExpect::require_nonce(const DpopNonces& nonces) {
 DpopExpect& DpopExpect::require_key(std::string_view jkt) {
   jkt_ = jkt;
   key_required_ = true;
+  return *this;
+}
+
+DpopExpect& DpopExpect::max_age(std::chrono::seconds age) {
+  max_age_ = age;
   return *this;
 }
 

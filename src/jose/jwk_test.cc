@@ -110,9 +110,12 @@ TEST(JwkSet, RegisteredSetsAreStrictIssuersSetsAreFiltered) {
   const auto good = JwkSet::parse(set_text({a, b}));
   ASSERT_TRUE(good.has_value()) << reason(good);
   EXPECT_EQ(good->keys().size(), 2u);
-  for (const std::string& odd : {with(kEc, "crv", "\"P-521\""), with(kEc, "use", "\"enc\""),
-                                 with(kRsa, "alg", "\"RS512\"")}) {
-    EXPECT_NE(reason(JwkSet::parse(set_text({a, odd}))), "");
+  const std::pair<std::string, std::string_view> rows[] = {
+      {with(kEc, "crv", "\"P-521\""), "jwk crv"},
+      {with(kEc, "use", "\"enc\""), "jwk use"},
+      {with(kRsa, "alg", "\"RS512\""), "jwk alg"}};
+  for (const auto& [odd, why] : rows) {
+    EXPECT_EQ(reason(JwkSet::parse(set_text({a, odd}))), why);
     const auto filtered = JwkSet::parse_of_issuer(set_text({a, odd}));
     ASSERT_TRUE(filtered.has_value()) << reason(filtered);
     EXPECT_EQ(filtered->keys().size(), 1u);

@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::array kAllAlgs = {crypto::Alg::kES256, crypto::Alg::kRS256, crypto::Alg::kEdDSA,
                                  crypto::Alg::kPS256};
+constexpr std::array<std::string_view, 5> kAlgNames = {"ES256", "RS256", "EdDSA", "PS256",
+                                                       "Ed25519"};
 constexpr std::size_t kMaxName = 256;  // of kid and typ
 constexpr std::size_t kHeaderDepth = 8;
 
@@ -95,6 +97,7 @@ Result<Unverified> parse_compact(std::string_view compact, Limits limits) {
 }
 
 std::span<const crypto::Alg> all_algs() { return kAllAlgs; }
+std::span<const std::string_view> alg_names() { return kAlgNames; }
 
 Result<Verified> verify(const Unverified& jws, const crypto::PublicKey& key,
                         std::span<const crypto::Alg> allowed) {

@@ -79,6 +79,26 @@ TEST(Jws, Ed25519HasTwoNames) {  // RFC 8037, RFC 9864
   }
 }
 
+// What metadata and challenges list is what is read, no more and no less.
+TEST(Jws, AlgNamesAreThoseThatVerify) {
+  std::vector<std::string> verified;
+  for (const char* name :
+       {"ES256", "ES256K", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
+        "EdDSA", "Ed25519", "Ed448", "ML-DSA-44", "HS256", "HS384", "HS512", "none", "es256"}) {
+    bool any = false;
+    for (const crypto::Alg alg : all_algs()) {
+      const crypto::PrivateKey key = test_key(alg);
+      const auto jws = parse_compact(forge(std::string(R"({"alg":")") + name + "\"}", "{}", key));
+      any = any || (jws && verify(*jws, key.public_key(), all_algs()).has_value());
+    }
+    if (any) verified.emplace_back(name);
+  }
+  std::vector<std::string> listed(alg_names().begin(), alg_names().end());
+  std::ranges::sort(verified);
+  std::ranges::sort(listed);
+  EXPECT_EQ(listed, verified);
+}
+
 TEST(Jws, FormRows) {
   const std::string good = forge(R"({"alg":"ES256"})", "payload", kKey);
   const std::size_t dot = good.find('.'), last = good.rfind('.');

@@ -45,7 +45,7 @@ const Case kCases[] = {
      "RFC 9110 s8.6"},
     {"length_hex", "POST / HTTP/1.1\r\n" H "Content-Length: 0x4\r\n\r\nabcd", "400",
      "RFC 9110 s8.6"},
-    {"length_huge", "POST / HTTP/1.1\r\n" H "Content-Length: 99999999999999999999\r\n\r\n", "4",
+    {"length_huge", "POST / HTTP/1.1\r\n" H "Content-Length: 99999999999999999999\r\n\r\n", "431",
      "overflow"},
     {"length_empty", "POST / HTTP/1.1\r\n" H "Content-Length: \r\n\r\n" HIDDEN, "400",
      "RFC 9110 s8.6"},
@@ -57,7 +57,7 @@ const Case kCases[] = {
     {"te_two_fields",
      "POST / HTTP/1.1\r\n" H
      "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" HIDDEN,
-     "", "RFC 9112 s6.1"},
+     "400", "RFC 9112 s6.1"},
     {"te_xchunked", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: xchunked\r\n\r\n" HIDDEN, "501",
      "own"},
     {"te_quoted", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \"chunked\"\r\n\r\n" HIDDEN, "501",
@@ -69,8 +69,8 @@ const Case kCases[] = {
     {"te_space_before_colon",
      "POST / HTTP/1.1\r\n" H "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" HIDDEN, "400",
      "RFC 9112 s5.1"},
-    {"te_http10", "POST / HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" HIDDEN, "",
-     "RFC 9112 s6.1"},
+    {"te_http10", "POST / HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" HIDDEN,
+     "400", "RFC 9112 s6.1"},
     {"bare_lf_line", "GET / HTTP/1.1\nHost: h\n\n", "400", "RFC 9112 s2.2"},
     {"bare_lf_field", "GET / HTTP/1.1\r\nHost: h\nX: y\r\n\r\n", "400", "RFC 9112 s2.2"},
     {"bare_cr_field", "GET / HTTP/1.1\r\nHost: h\rX: y\r\n\r\n", "400", "RFC 9112 s2.2"},
@@ -93,7 +93,6 @@ const Case kCases[] = {
     {"host_with_user", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", "400", "RFC 9110 s7.2"},
     {"two_authorizations", "GET / HTTP/1.1\r\n" H "Authorization: a\r\nAuthorization: b\r\n\r\n",
      "400", "own"},
-    {"two_proofs", "GET / HTTP/1.1\r\n" H "DPoP: a\r\nDPoP: b\r\n\r\n", "400", "RFC 9449 s4.3"},
     {"connection_names_authorization",
      "GET / HTTP/1.1\r\n" H "Connection: authorization\r\nAuthorization: a\r\n\r\n", "400",
      "own: hop-by-hop abuse"},
@@ -110,7 +109,7 @@ const Case kCases[] = {
     {"http12", "GET / HTTP/1.2\r\n" H "\r\n", "501", "own"},
     {"lower_version", "GET / http/1.1\r\n" H "\r\n", "501", "RFC 9112 s2.3"},
     {"h2_preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "501", "RFC 9113 s3.4"},
-    {"expect_other", "POST / HTTP/1.1\r\n" H "Expect: 200-ok\r\nContent-Length: 0\r\n\r\n", "",
+    {"expect_other", "POST / HTTP/1.1\r\n" H "Expect: 200-ok\r\nContent-Length: 0\r\n\r\n", "501",
      "RFC 9110 s10.1.1"},
     {"underscore_alias", "GET / HTTP/1.1\r\n" H "Content_Length: 9\r\n\r\n", "400",
      "own: CGI names"},
@@ -128,7 +127,7 @@ TEST_P(Smuggling, NeverReachesTheHandler) {
   if (reply.empty()) {
     // Bytes without a head that ends: the connection ends without a word.
   } else {
-    EXPECT_THAT(reply, StartsWith("HTTP/1.1 " + std::string(*c.status ? c.status : "")));
+    EXPECT_THAT(reply, StartsWith("HTTP/1.1 " + std::string(c.status)));
     EXPECT_THAT(reply, HasSubstr("Connection: close\r\n"));
   }
   EXPECT_EQ(rig.server.stats().handled, 0U);
@@ -138,7 +137,7 @@ TEST_P(Smuggling, NeverReachesTheHandler) {
 INSTANTIATE_TEST_SUITE_P(Table, Smuggling, ::testing::ValuesIn(kCases),
                          [](const auto& row) { return std::string(row.param.name); });
 
-TEST(SmugglingTable, HasAllItsRows) { EXPECT_EQ(std::size(kCases), 54U); }
+TEST(SmugglingTable, HasAllItsRows) { EXPECT_EQ(std::size(kCases), 53U); }
 
 TEST(HeadLimits, AreHeld) {
   ServerLimits limits;

@@ -175,6 +175,41 @@ TEST_F(Delegation, IsRefusedAndNothingOpens) {
   EXPECT_EQ(edge.count("task.opened"), 1U);
 }
 
+TEST_F(Delegation, NoMoreSensitivityNorBudget) {
+  Ask asked = exchange(edge.coder);
+  asked.set("authorization_details",
+            details({R"({"type":"stint_task","purpose":"x","ttl":600,"sensitivity":"internal",)"
+                     R"("budget":{"requests":7}})",
+                     kGitObject}));
+  asked.set("resource", std::string(kGitAudience));
+  const Told told = send(asked);
+  ASSERT_EQ(told.status, 200U) << told.body;
+  const auto child_with = [&](const char* task) {
+    Ask a = delegation(edge.coder, told.text("access_token"), edge.helper);
+    a.set("authorization_details", details({task, kGitObject}));
+    return send(a);
+  };
+  expect_refused(child_with(R"({"type":"stint_task","purpose":"x","sensitivity":"restricted"})"),
+                 400, "access_denied", "sensitivity exceeds the parent's");
+  expect_refused(child_with(R"({"type":"stint_task","purpose":"x","budget":{"requests":8}})"), 400,
+                 "access_denied", "budget exceeds what the parent has left");
+  EXPECT_EQ(edge.count("task.opened"), 1U);
+}
+
+TEST_F(Delegation, HasADepth) {
+  std::string token = parent().text("access_token");
+  const testkit::TestAgent* asks = &edge.coder;
+  for (int depth = 1; depth <= 4; ++depth) {
+    const Told child = send(delegation(*asks, token, edge.helper));
+    ASSERT_EQ(child.status, 200U) << child.body;
+    token = child.text("access_token");
+    asks = &edge.helper;
+  }
+  expect_refused(send(delegation(edge.helper, token, edge.helper)), 400,
+                 "invalid_authorization_details", "delegation too deep");
+  EXPECT_EQ(edge.count("task.opened"), 5U);
+}
+
 TEST_F(Delegation, OfATokenThatIsOverIsRefused) {  // 8693 8
   const Told told = parent();
   const auto asked_with = [&](const Told& t) {

@@ -20,6 +20,14 @@ http::Response flat(Answer<http::Response> answer) {
   return answer ? *std::move(answer) : to_response(answer.error());
 }
 
+// A body that could not be read to its end.
+Failure unreadable(const Error& error) {
+  Failure f{.oauth = "invalid_request", .error = error};
+  if (error.code == Errc::kTooLarge) f.status = 413;
+  if (error.code == Errc::kTimeout) f.status = 408;
+  return f;
+}
+
 http::Response not_found() {
   return http::to_response(http::Problem::of({Errc::kNotFound, "no such endpoint"}));
 }
@@ -58,9 +66,7 @@ rt::Co<void> Endpoints::serve(net::Exchange* exchange) {
   if (exchange->has_body()) {
     auto read = co_await exchange->read_body(kMaxBody);
     if (!read) {
-      if (read.error().code != Errc::kTooLarge) co_return;  // nobody is there to be told
-      auto refusal =
-          to_response({.oauth = "invalid_request", .error = read.error(), .status = 413});
+      auto refusal = to_response(unreadable(read.error()));
       if (target.substr(0, target.find('?')).ends_with("/oauth/token"))
         refusal.headers.add("DPoP-Nonce", impl_->parts.gate.nonce(impl_->parts.clock.wall()));
       const Status sent = co_await exchange->respond(std::move(refusal));

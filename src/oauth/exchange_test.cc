@@ -166,28 +166,53 @@ TEST_F(OAuthTest, ExchangeIsRefusedAndNothingOpens) {
 }
 
 TEST_F(OAuthTest, WhatIsBorrowedIsReportedWhereverItIsOffered) {
-  const auto reported = [&](Ask a) {
-    edge.clock.advance(2s);  // one signal of a name a second
-    const std::size_t before = edge.signals().size();
-    EXPECT_GE(send(a).status, 400U);
-    const auto now = edge.signals();
-    return now.size() == before + 1 && now.back() == "borrowed-session";
-  };
-  const std::string id = edge.id_token();
   const std::string secret(testkit::kPlantedSecret);
-  edge.clock.advance(2s);
-
-  Ask assertion = credentials(edge.coder);
-  assertion.set("client_assertion", id);
-  EXPECT_TRUE(reported(assertion));
-  EXPECT_TRUE(reported(delegation(edge.helper, id, edge.coder)));
-  for (const std::string& offered : {id, secret}) {
-    edge.clock.advance(2s);
-    EXPECT_TRUE(reported(refreshing(edge.coder, offered)));
-    EXPECT_TRUE(reported(delegation(edge.helper, offered, edge.coder)));
+  const std::string late =
+      edge.id_token("alice-sub", {{"exp", unix_seconds(edge.clock.wall()) - 600}});
+  struct Row {
+    const char* name;
+    std::string offered;
+    Ask ask;
+    unsigned status;
+    std::string_view error, reason;
+  };
+  std::vector<Row> rows;
+  for (const auto& [kind, offered, as_client, as_token] :
+       {std::tuple{"id token", edge.id_token(), "client authentication failed", "token typ"},
+        std::tuple{"expired id token", late, "client authentication failed", "token typ"},
+        std::tuple{"upstream's password", secret, "jws parts", "jws parts"}}) {
+    Ask assertion = credentials(edge.coder);
+    assertion.set("client_assertion", offered);
+    rows.push_back({kind, offered, assertion, 401, "invalid_client", as_client});
+    for (const char* endpoint : {"introspect", "revoke"}) {
+      Ask a = about(edge.coder, endpoint, "x");
+      a.set("client_assertion", offered);
+      rows.push_back({kind, offered, a, 401, "invalid_client", as_client});
+    }
+    Ask actor = exchange(edge.helper);
+    actor.set("actor_token", offered);
+    actor.set("actor_token_type", std::string(kJwt));
+    rows.push_back({kind, offered, actor, 400, "invalid_request", as_client});
+    rows.push_back({kind, offered, delegation(edge.helper, offered, edge.coder), 400,
+                    "invalid_request", as_token});
+    rows.push_back(
+        {kind, offered, refreshing(edge.coder, offered), 400, "invalid_grant", "not a handle"});
   }
-  // Nonsense is no signal.
-  EXPECT_FALSE(reported(refreshing(edge.coder, "nonsense")));
+  for (Row& row : rows) {
+    SCOPED_TRACE(std::string(row.name) + " at " + row.ask.target + ": " + row.error.data());
+    edge.pass(2s);  // one signal of a name a second
+    const std::size_t before = edge.signals().size();
+    const Told told = send(row.ask);
+    expect_refused(told, row.status, row.error, row.reason);
+    EXPECT_FALSE(told.body.contains(row.offered));
+    const auto now = edge.signals();
+    ASSERT_EQ(now.size(), before + 1);
+    EXPECT_EQ(now.back(), "borrowed-session");
+  }
+  edge.pass(2s);
+  expect_refused(send(refreshing(edge.coder, "nonsense")), 400, "invalid_grant", "not a handle");
+  EXPECT_EQ(edge.signals().size(), rows.size());  // nonsense is no signal
+  EXPECT_EQ(edge.count("task.opened"), 0U);
 }
 
 }  // namespace

@@ -2,7 +2,9 @@
 // becomes of them is ours.
 #include <thread>
 
+#include "../net/net_testing.h"
 #include "oauth_for_test.h"
+#include "stint/http/parse.h"
 #include "stint/net/client.h"
 #include "stint/net/server.h"
 #include "stint/rt/runtime.h"
@@ -16,7 +18,8 @@ class ServedTest : public OAuthTest {
     runtime.start();
     auto listening = server.listen_tcp("127.0.0.1", 0);
     ASSERT_TRUE(listening.has_value());
-    url = "http://127.0.0.1:" + std::to_string(*listening);
+    port = *listening;
+    url = "http://127.0.0.1:" + std::to_string(port);
   }
   void TearDown() override {
     server.stop();
@@ -31,10 +34,28 @@ class ServedTest : public OAuthTest {
         real_clock, std::move(r), testkit::must_have(net::TlsClient::system_roots())));
   }
 
+  // What comes back for these very bytes; `silent`: they end, and nobody hangs up.
+  Told talk(std::string_view bytes, bool silent = false) {
+    auto sock = net::testing::Sock::tcp(port);
+    EXPECT_TRUE(sock.send(bytes));
+    if (!silent) sock.half_close();
+    const std::string got = sock.all();
+    const auto end = got.find("\r\n\r\n");
+    const auto head = http::parse_response_head(std::string_view(got).substr(0, end + 4));
+    EXPECT_TRUE(head.has_value()) << got;
+    if (!head) return {};
+    Told told{.status = head->status, .headers = head->headers, .body = got.substr(end + 4)};
+    if (auto parsed = json::parse_object(told.body)) told.json = *std::move(parsed);
+    return told;
+  }
+
   SystemClock real_clock;
   rt::Runtime runtime{1};
-  net::Server server{runtime, real_clock,
-                     [this](net::Exchange& exchange) { return endpoints.handle(exchange); }};
+  net::Server server{runtime,
+                     real_clock,
+                     [this](net::Exchange& exchange) { return endpoints.handle(exchange); },
+                     {.body_time = 200ms}};
+  std::uint16_t port = 0;
   std::string url;
 };
 
@@ -61,6 +82,57 @@ TEST_F(ServedTest, LimitsAndPaths) {
            std::string(Endpoints::kMaxBody + 1, 'a'));
   EXPECT_EQ(large.status, 413);
   EXPECT_TRUE(large.headers.has("DPoP-Nonce"));
+  EXPECT_EQ(edge.count("task.opened"), 0U);
+}
+
+// Framing is net's, the answer is OAuth's.
+TEST_F(ServedTest, ABodyThatCannotBeReadIsAnOAuthError) {
+  struct Row {
+    const char *name, *fields, *body;
+    unsigned status;
+    std::string_view reason;
+    bool silent = false;
+  };
+  const char* chunked = "Transfer-Encoding: chunked\r\n";
+  const Row rows[] = {
+      {"not_hex", chunked, "zz\r\n", 400, "chunk size missing"},
+      {"negative", chunked, "-1\r\n", 400, "chunk size missing"},
+      {"bare_lf", chunked, "5\ngrant\r\n", 400, "chunk size not hex"},
+      {"long", chunked, "5\r\ngrantX\r\n0\r\n\r\n", 400, "chunk data longer than its size"},
+      {"trailer", chunked, "0\r\n bad\r\n\r\n", 400, "trailer name"},
+      {"huge", chunked, "ffffffffffffffff\r\n", 413, "chunk size over the limit"},
+      {"much", "Content-Length: 65537\r\n", "", 413, "request body over the limit"},
+      {"cut", chunked, "5\r\ngra", 400, "client closed the connection"},
+      {"short", "Content-Length: 100\r\n", "grant_type=", 400, "client closed the connection"},
+      {"never_comes", "Content-Length: 100\r\n", "grant_type=", 408, "read timed out", true},
+  };
+  for (const char* endpoint : {"token", "introspect", "revoke"})
+    for (const Row& row : rows) {
+      SCOPED_TRACE(std::string(endpoint) + " " + row.name);
+      const Told told = talk("POST /oauth/" + std::string(endpoint) +
+                                 " HTTP/1.1\r\nHost: h\r\n"
+                                 "Content-Type: application/x-www-form-urlencoded\r\n" +
+                                 row.fields + "\r\n" + row.body,
+                             row.silent);
+      expect_refused(told, row.status, "invalid_request", row.reason);
+      EXPECT_EQ(told.headers.one("Connection"), "close");
+      EXPECT_EQ(told.headers.has("DPoP-Nonce"), endpoint == std::string_view("token"));
+    }
+  EXPECT_EQ(edge.count("task.opened"), 0U);
+}
+
+// RFC 9449 section 4.3, 1, in the words of section 5.
+TEST_F(ServedTest, TwoProofsAreAnOAuthError) {
+  const Ask a = credentials(edge.coder);
+  codec::Form form;
+  for (const auto& [name, value] : a.form) form.add(name, value);
+  http::Headers twice = a.headers;
+  twice.add("DPoP", edge.proof(edge.coder.dpop, "POST", testkit::kTokenUrl));
+  const auto raw = call("POST", "/oauth/token", twice, form.str());
+  Told told{.status = raw.status, .headers = raw.headers, .body = raw.body};
+  if (auto parsed = json::parse_object(raw.body)) told.json = *std::move(parsed);
+  expect_refused(told, 400, "invalid_dpop_proof", "more than one DPoP proof");
+  EXPECT_TRUE(told.headers.has("DPoP-Nonce"));
   EXPECT_EQ(edge.count("task.opened"), 0U);
 }
 

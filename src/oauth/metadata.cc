@@ -8,9 +8,9 @@
 namespace stint::oauth {
 namespace {
 
-json::Array names(std::span<const crypto::Alg> algs) {
+json::Array alg_names() {
   json::Array out;
-  for (const crypto::Alg a : algs) out.emplace_back(crypto::text(a));
+  for (const std::string_view name : jose::alg_names()) out.emplace_back(name);
   return out;
 }
 
@@ -18,8 +18,7 @@ json::Array names(std::span<const crypto::Alg> algs) {
 
 // RFC 8414 section 2, and OpenID Connect Discovery section 3 for those who federate on our tokens.
 std::string Endpoints::Impl::metadata(bool openid) const {
-  json::Array algs = names(jose::all_algs());
-  algs.emplace_back("Ed25519");  // read as well: RFC 9864's name for EdDSA
+  const json::Array algs = alg_names();
   const json::Array private_key_jwt{"private_key_jwt"};
   json::Object o{
       {"issuer", parts.authority.settings().issuer},

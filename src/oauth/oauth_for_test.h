@@ -81,6 +81,10 @@ struct Told {
 
 class OAuthTest : public testing::Test {
  protected:
+  // `vfs`: of SQLite, for faulty disks.
+  explicit OAuthTest(const std::string& vfs = {}, const proof::GateLimits& limits = {})
+      : edge(vfs, limits) {}
+
   Told send(const Ask& ask) {
     codec::Form form;
     for (const auto& [name, value] : ask.form) form.add(name, value);

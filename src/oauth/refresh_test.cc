@@ -38,6 +38,29 @@ TEST_F(HandleTest, MintsForAnyGrantedAudience) {
   EXPECT_EQ(edge.count("handle.used"), 3U);
 }
 
+// The operator says it of the upstream; RS256 is what RFC 9068 section 4 lets everybody verify.
+TEST_F(HandleTest, AnUpstreamChoosesTheAlgorithmOfItsTokens) {
+  const auto header_of = [&](std::string_view audience) {
+    Ask a = refreshing(edge.coder, handle);
+    a.set("resource", std::string(audience));
+    const std::string token = send(a).text("access_token");
+    return std::string(testkit::must_have(json::string_at(
+        testkit::must_have(json::parse_object(
+            testkit::must_have(codec::decode_base64url(token.substr(0, token.find('.')))))),
+        "alg")));
+  };
+  EXPECT_EQ(header_of(kDeskAudience), "ES256");
+  for (const crypto::Alg alg : {crypto::Alg::kRS256, crypto::Alg::kEdDSA, crypto::Alg::kES256}) {
+    auto changed = edge.declared();
+    for (auto& u : changed.upstreams)
+      if (u.name == "desk") u.token_alg = alg;
+    edge.apply(changed);
+    EXPECT_EQ(header_of(kDeskAudience), crypto::text(alg));
+    EXPECT_EQ(header_of(kGitAudience), "ES256");
+    EXPECT_EQ(header_of(testkit::kIssuer), "ES256");
+  }
+}
+
 TEST_F(HandleTest, NarrowsOnly) {
   constexpr std::string_view kFetchOnly =
       R"({"type":"stint_grant","upstream":"git","actions":["git.fetch"],"resources":["demo/readme.git"]})";
@@ -135,10 +158,24 @@ TEST_F(HandleTest, AfterTheEndNothingIsMinted) {
   EXPECT_EQ(edge.count("token.minted"), 1U);
 }
 
+// Not invalid_grant: a client would throw the handle away, and the task may go on.
+TEST_F(HandleTest, WhilePausedNothingIsMinted) {
+  const TaskId task = testkit::must_have(edge.authority->task_of_handle(handle)).id;
+  const auto op = authority::Actor::local_operator(0);
+  ASSERT_TRUE(rt::block_on(edge.authority->pause(task, domain::Why::kOperator, op)));
+  Ask a = refreshing(edge.coder, handle);
+  a.set("resource", std::string(kGitAudience));
+  const Told told = send(a);
+  expect_refused(told, 503, "temporarily_unavailable", "the task is paused");
+  EXPECT_TRUE(told.headers.has("Retry-After"));
+  expect_refused(send(delegation(edge.coder, first.text("access_token"), edge.helper)), 400,
+                 "invalid_request", "the task is paused");
+  EXPECT_EQ(edge.count("token.minted"), 1U);
+  EXPECT_EQ(edge.count("task.opened"), 1U);
+}
+
 TEST_F(HandleTest, PastTheDeadlineNothingIsMinted) {
-  edge.clock.advance(600s);
-  edge.authority->confirm_view();
-  ASSERT_EQ(edge.count("token.minted"), 1U);  // waits for the writer, and so for the view
+  edge.pass(600s);
   Ask a = refreshing(edge.coder, handle);
   a.set("resource", std::string(kGitAudience));
   expect_refused(send(a), 400, "invalid_grant", "the task is past its deadline");
@@ -183,21 +220,41 @@ TEST_F(HandleTest, IntrospectionSaysInactiveAndNothingElse) {
   inactive(about(edge.coder, "introspect", handle));           // 7662 7: no access token
   inactive(about(edge.coder, "introspect", edge.assertion(edge.coder)));
   inactive(about(edge.coder, "introspect", token.substr(0, token.size() - 4) + "AAAA"));
-  Ask named = about(edge.coder, "introspect", handle);
-  named.set("token_type_hint", "refresh_token");
-  const Told told = send(named);
+  const auto about_handle = [&] {
+    Ask a = about(edge.coder, "introspect", handle);
+    a.set("token_type_hint", "refresh_token");
+    return a;
+  };
+  const Told told = send(about_handle());
   EXPECT_EQ(told.json.at("active"), true);
   EXPECT_FALSE(told.json.contains("token_type"));
   // Revoked, expired, of a closed task.
   ASSERT_EQ(send(about(edge.coder, "revoke", token)).status, 200);
   inactive(about(edge.coder, "introspect", token));
-  Ask again = refreshing(edge.coder, handle);
-  again.set("resource", std::string(kGitAudience));
-  const std::string second = send(again).text("access_token");
+  const auto minted = [&] {
+    Ask a = refreshing(edge.coder, handle);
+    a.set("resource", std::string(kGitAudience));
+    return a;
+  };
+  const std::string second = send(minted()).text("access_token");
   EXPECT_EQ(send(about(edge.coder, "introspect", second)).json.at("active"), true);
-  edge.clock.advance(301s);
-  edge.authority->confirm_view();
+  edge.pass(301s);
   inactive(about(edge.coder, "introspect", second));
+  const std::string third = send(minted()).text("access_token");
+  EXPECT_EQ(send(about(edge.coder, "introspect", third)).json.at("active"), true);
+  edge.clock.step_wall(-60s);  // from the future
+  inactive(about(edge.coder, "introspect", third));
+  edge.clock.step_wall(60s);
+  const TaskId task = testkit::must_have(TaskId::parse(
+      testkit::must_have(json::string_at(claims_of(third).at("task").as_object(), "id"))));
+  ASSERT_TRUE(rt::block_on(
+      edge.authority->pause(task, domain::Why::kOperator, authority::Actor::local_operator(0))));
+  inactive(about(edge.coder, "introspect", third));
+  ASSERT_TRUE(rt::block_on(
+      edge.authority->resume(task, domain::Why::kOperator, authority::Actor::local_operator(0))));
+  ASSERT_EQ(send(about(edge.coder, "revoke", handle)).status, 200);
+  inactive(about(edge.coder, "introspect", third));
+  inactive(about_handle());
 }
 
 TEST_F(HandleTest, IntrospectionAndRevocationNeedAClient) {
@@ -251,7 +308,7 @@ TEST_F(HandleTest, RevocationThatCannotBeRecordedSaysSo) {
   edge.store->stop();
   Ask a = about(edge.coder, "revoke", first.text("access_token"));
   const Told told = send(a);  // 7009 6
-  EXPECT_EQ(told.status, 503);
+  expect_refused(told, 503, "temporarily_unavailable", "store is stopping");
   EXPECT_TRUE(told.headers.has("Retry-After"));
 }
 
@@ -312,7 +369,7 @@ TEST_F(OAuthTest, MetadataNamesWhatWorks) {
     EXPECT_EQ(send(a).status, 200);
     a.method = "POST";
     const Told refused = send(a);
-    EXPECT_EQ(refused.status, 405);
+    expect_refused(refused, 405, "invalid_request", "this document is read with GET");
     EXPECT_EQ(refused.headers.one("Allow"), "GET, HEAD");
   }
 }
@@ -324,7 +381,10 @@ TEST_F(OAuthTest, ServesNothingElse) {
         "/OAuth/token", "/.well-known/oauth-authorization-server/x", "/.well-known/",
         "/oauth/%74oken"}) {
     a.target = target;
-    EXPECT_EQ(send(a).status, 404) << target;
+    const Told told = send(a);
+    EXPECT_EQ(told.status, 404) << target;
+    EXPECT_EQ(told.headers.one("Content-Type"), "application/problem+json");
+    EXPECT_EQ(told.text("reason"), "no such endpoint");
     EXPECT_FALSE(endpoints.serves(target));
   }
   EXPECT_EQ(edge.count("task.opened"), 0U);

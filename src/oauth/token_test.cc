@@ -269,8 +269,7 @@ TEST_F(OAuthTest, WhatIsWantedIsRefusedAndNothingOpens) {
 TEST_F(OAuthTest, AStoreThatCannotWriteDeniesAndSaysSo) {
   edge.store->stop();
   const Told told = send(credentials(edge.coder));
-  EXPECT_EQ(told.status, 503) << told.body;
-  EXPECT_EQ(told.text("error"), "temporarily_unavailable");
+  expect_refused(told, 503, "temporarily_unavailable", "store is stopping");
   EXPECT_TRUE(told.headers.has("Retry-After"));
   EXPECT_FALSE(told.json.contains("refresh_token"));
 }

@@ -81,9 +81,9 @@ std::string_view quoted_safe(std::string_view literal) {
 
 std::string algs() {
   std::string out;
-  for (const crypto::Alg a : jose::all_algs()) {
+  for (const std::string_view name : jose::alg_names()) {
     if (!out.empty()) out += ' ';
-    out += crypto::text(a);
+    out += name;
   }
   return out;
 }
@@ -94,8 +94,9 @@ struct Gate::Impl {
   Impl(Entropy& entropy, const GateLimits& limits)
       : nonces(entropy),
         keys(limits.keys),
-        replay(jose::kProofWindow, limits.proofs, entropy),
-        tokens(limits.tokens) {}
+        replay(limits.proof_age + jose::kProofFuture, limits.proofs, entropy),
+        tokens(limits.tokens),
+        proof_age(limits.proof_age) {}
 
   Outcome<TokenCache::Entry> token(std::string_view compact,
                                    const jose::AccessTokenVerifier& verifier, WallTime now);
@@ -109,6 +110,7 @@ struct Gate::Impl {
   jose::KeyCache keys;
   jose::ReplayCache replay;
   TokenCache tokens;
+  const std::chrono::seconds proof_age;
   std::function<void(const crypto::PublicKey&)> on_hot_key;
 };
 
@@ -143,7 +145,7 @@ Outcome<Presenter> Gate::at_token_endpoint(const http::RequestHead& head, const 
   const auto url = codec::normalise_htu(htu);
   if (!url) return refuse(url.error(), OAuthError::kInvalidRequest);
   auto expect = jose::DpopExpect::without_token(head.method, *url, now);
-  expect.require_nonce(impl_->nonces);
+  expect.max_age(impl_->proof_age).require_nonce(impl_->nonces);
   auto proof = jose::verify_proof(proofs.front(), expect, &impl_->keys);
   if (!proof) return std::unexpected(judge_proof(proof.error()));
   return Presenter({domain::Binding::Kind::kDpop, std::move(proof->jkt)}, std::move(proof->jti));
@@ -210,6 +212,7 @@ Outcome<bool> Gate::Impl::prove(const http::RequestHead& head, const http::Peer&
   const auto url = codec::normalise_htu(htu);
   if (!url) return refuse(url.error(), OAuthError::kInvalidRequest);
   auto expect = jose::DpopExpect::with_token(head.method, *url, now, token.digest(), cnf.jkt);
+  expect.max_age(proof_age);
   if (rule == NonceRule::kRequired) expect.require_nonce(nonces);
   const auto proof = jose::verify_proof(proofs.front(), expect, &keys);
   if (!proof) return std::unexpected(judge_proof(proof.error()));

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/json/object.hpp>
 #include <functional>
 
 #include "stint/codec/base64url.h"
+#include "stint/codec/json.h"
 #include "stint/crypto/hot_keys.h"
 #include "stint/crypto/system_entropy.h"
 #include "stint/jose/client_assertion.h"
@@ -188,13 +190,40 @@ TEST_F(GateTest, EveryRefusalSaysWhatItMeans) {
     EXPECT_EQ(got.error().agent, row.named ? "coder" : "");
     http::Headers headers;
     gate.challenge(got.error(), clock.wall(), headers);
-    const std::string challenge(*headers.one("WWW-Authenticate"));
-    EXPECT_TRUE(challenge.starts_with("DPoP realm=\"stint\""));
-    EXPECT_EQ(challenge.contains("error="), !row.oauth.empty());
-    EXPECT_TRUE(challenge.contains("algs=\"ES256"));
+    std::string challenge = "DPoP realm=\"stint\"";
+    if (!row.oauth.empty())
+      challenge += ", error=\"" + std::string(row.oauth) + "\", error_description=\"" +
+                   std::string(row.reason) + '"';
+    EXPECT_EQ(headers.one("WWW-Authenticate"),
+              challenge + R"(, algs="ES256 RS256 EdDSA PS256 Ed25519")");
     EXPECT_TRUE(headers.has("DPoP-Nonce"));
   }
   EXPECT_EQ(gate.stats().proofs, 0U);  // nothing that failed is remembered
+}
+
+// RFC 9449 7.1: `algs` is what proofs may be signed with: all of that, and nothing else.
+TEST_F(GateTest, AChallengeListsTheAlgorithmsOfProofs) {
+  http::Headers headers;
+  gate.challenge({.error = {Errc::kUnauthenticated, "no access token"}}, clock.wall(), headers);
+  const std::string challenge(*headers.one("WWW-Authenticate"));
+  EXPECT_TRUE(challenge.ends_with(R"(, algs="ES256 RS256 EdDSA PS256 Ed25519")")) << challenge;
+  for (const std::string_view name : jose::alg_names()) {
+    SCOPED_TRACE(name);
+    const auto holder =
+        make_key(name == "Ed25519" ? crypto::Alg::kEdDSA : crypto::parse_alg(name).value());
+    const std::string t = token({.jkt = jose::thumbprint(holder.public_key()), .x5t_s256 = {}});
+    // The proof that we would make, under this name.
+    const std::string made = proof(holder, t, kUrl);
+    const auto dot = made.find('.'), last = made.rfind('.');
+    json::Object head_of =
+        must(json::parse_object(must(codec::decode_base64url(made.substr(0, dot)))));
+    head_of["alg"] = name;
+    const std::string signing =
+        codec::encode_base64url(json::write(head_of)) + made.substr(dot, last - dot);
+    const std::string renamed = signing + "." + codec::encode_base64url(must(holder.sign(signing)));
+    const auto got = check(head("DPoP " + t, renamed));
+    EXPECT_TRUE(got.has_value()) << got.error().error.reason.text();
+  }
 }
 
 TEST_F(GateTest, HeadersThatComeTwiceAreRefused) {
@@ -287,6 +316,35 @@ TEST_F(GateTest, AFullMemoryOfProofsRefuses) {
   }
   EXPECT_LE(passed, 64U);
   EXPECT_GT(full, 0U);
+}
+
+TEST_F(GateTest, TheAgeOfAProofIsASettingAndTheMemoryFollowsIt) {
+  const std::string t = bound();
+  const auto at = [&](Gate& g, const http::RequestHead& h) {
+    return g.at_resource(h, {}, kUrl, verifier(), kAudience, NonceRule::kNotRequired, clock.wall());
+  };
+  const auto aged = [&](std::chrono::seconds age) {
+    return head("DPoP " + t, proof(key, t, kUrl, "GET", {}, -age));
+  };
+  Gate strict(entropy, {.proof_age = 5s}), lax(entropy, {.proof_age = 200s});
+  EXPECT_TRUE(at(strict, aged(5s)));
+  refused(at(strict, aged(6s)), "dpop iat too old", "invalid_dpop_proof", "proof-stale");
+  EXPECT_TRUE(at(lax, aged(200s)));
+  refused(at(lax, aged(201s)), "dpop iat too old", "invalid_dpop_proof", "proof-stale");
+  // Made ahead of our clock, it is good for the age and the leeway: known for all of that time.
+  const auto ahead = head("DPoP " + t, proof(key, t, kUrl, "GET", {}, 30s));
+  EXPECT_TRUE(at(lax, ahead));
+  clock.advance(229s);
+  refused(at(lax, ahead), "proof replayed", "invalid_dpop_proof", "proof-replayed");
+  const auto endpoint = [&](Gate& g, std::chrono::seconds age) {
+    http::RequestHead h{.method = "POST", .target = "/oauth/token", .headers = {}};
+    h.headers.add("DPoP", proof(key, "", kUrl, "POST", g.nonce(clock.wall()), -age));
+    return g.at_token_endpoint(h, {}, kUrl, clock.wall());
+  };
+  EXPECT_TRUE(endpoint(lax, 200s));
+  EXPECT_TRUE(endpoint(strict, 5s));
+  ASSERT_FALSE(endpoint(strict, 6s));
+  EXPECT_EQ(endpoint(strict, 6s).error().error.reason.text(), "dpop iat too old");
 }
 
 TEST_F(GateTest, TheMemoryOfTokensIsBounded) {

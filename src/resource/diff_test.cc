@@ -19,12 +19,15 @@ Upstream upstream(std::string name, std::string url) {
 TEST(Encode, EveryKindComesBack) {
   Agent agent{
       "a", "g", "d", AgentStatus::kSuspended, "prod", {"l"}, {{Trust::Kind::kPrivateKeyJwt, "{}"}}};
+  Upstream with_alg = upstream("a", "https://a");
+  with_alg.token_alg = crypto::Alg::kEdDSA;
   const Resource all[] = {
       Issuer{"i", "https://i", {"x"}, "{}", "groups", "email", std::chrono::seconds(7)},
       Group{"g", "d"},
       Human{"h", "i", "s", "e", {"g"}},
       Credential{"c", "d", Credential::Source::kFile, "p"},
       upstream("u", "https://u"),
+      with_alg,
       agent,
       Policy{"p.cedar", "permit (principal, action, resource);"}};
   for (const Resource& r : all) {
@@ -44,6 +47,15 @@ TEST(Encode, ReadingIsStrict) {
                 .error()
                 .code,
             Errc::kMalformed);
+  // An algorithm that tokens are not signed with.
+  std::string stored = encode(upstream("u", "https://u"));
+  const auto at = stored.find(R"("token_alg":null)");
+  ASSERT_NE(at, std::string::npos);
+  const std::string other = std::string(stored).replace(at, 16, R"("token_alg":"PS256")");
+  EXPECT_EQ(decode(Kind::kUpstream, other).error().code, Errc::kMalformed);
+  // From before there was such a member, which may be none.
+  const std::string earlier = std::string(stored).erase(at - 1, 17);
+  EXPECT_EQ(decode(Kind::kUpstream, earlier).value(), Resource(upstream("u", "https://u")));
 }
 
 TEST(Diff, NamesWhatDiffers) {

@@ -64,7 +64,7 @@ void fields(T& v, F&& f)
   f("name", v.name), f("kind", v.kind), f("url", v.url), f("description", v.description);
   f("sensitivity", v.sensitivity), f("labels", v.labels), f("inject", v.inject);
   f("actions", v.actions), f("unmatched", v.unmatched), f("limits", v.limits);
-  f("tls_ca", v.tls_ca);
+  f("tls_ca", v.tls_ca), f("token_alg", v.token_alg);
 }
 template <class T, class F>
 void fields(T& v, F&& f)
@@ -185,6 +185,10 @@ Status from_value(const json::Value& v, domain::Sensitivity& out) {
   out = STINT_TRY(domain::parse_sensitivity(word));
   return {};
 }
+Status from_value(const json::Value& v, crypto::Alg& out) {
+  using enum crypto::Alg;
+  return pick(v, {kES256, kRS256, kEdDSA}, out);
+}
 template <class T>
   requires std::is_class_v<T>
 Status from_value(const json::Value& v, T& out);
@@ -204,6 +208,14 @@ Status from_value(const json::Value& v, std::optional<T>& out) {
   return from_value(v, out.emplace());
 }
 template <class T>
+constexpr bool may_be_none(const T&) {
+  return false;
+}
+template <class T>
+constexpr bool may_be_none(const std::optional<T>&) {
+  return true;
+}
+template <class T>
   requires std::is_class_v<T>
 Status from_value(const json::Value& v, T& out) {
   if (!v.is_object()) return fail(wrong());
@@ -211,9 +223,10 @@ Status from_value(const json::Value& v, T& out) {
   Status status;
   std::size_t members = 0;
   fields(out, [&](std::string_view name, auto& member) {
+    const json::Value* found = o.if_contains(name);
+    if (found == nullptr && may_be_none(member)) return;
     ++members;
     if (!status) return;
-    const json::Value* found = o.if_contains(name);
     if (found == nullptr)
       status = fail(Errc::kMissing, "stored resource member missing");
     else

@@ -67,6 +67,7 @@ actions:
 unmatched: ask
 limits: {response_bytes: 1MiB, idle_timeout: 2m}
 tls: {ca_file: ca.pem}
+token_alg: RS256
 ---
 upstream: code
 kind: git
@@ -111,6 +112,8 @@ TEST(Parse, ReadsEverything) {
   EXPECT_EQ(u->limits.response_bytes, 1 << 20);
   EXPECT_EQ(u->limits.idle_timeout, std::chrono::minutes(2));
   EXPECT_TRUE(u->tls_ca.starts_with("-----BEGIN"));
+  EXPECT_EQ(u->token_alg, crypto::Alg::kRS256);
+  EXPECT_EQ(got->upstream("code")->token_alg, std::nullopt);
   EXPECT_EQ(actions_of(*got->upstream("code"))[2].action, "git.ref.delete");
   EXPECT_EQ(got->upstream("code")->inject->as, Injection::As::kBasic);
   const Agent* a = got->agent("coder");
@@ -147,6 +150,10 @@ const Row kRows[] = {
      "issuer; did you mean \"group\"?"},
     {"not_a_map", "- a\n",
      "a.yaml:1:1: a document begins with one of human, agent, upstream, credential, group, issuer"},
+    {"human_as_agent", "human: \"agent:coder\"\nissuer: i\nsubject: s\n",
+     "a.yaml:1:8: \"agent:coder\" is no name for human: letters, digits and ._@+-, at most 128, "
+     "not "
+     "agent:…"},
     {"bad_name", "group: Big\n",
      "a.yaml:1:8: \"Big\" is no name for group: a-z, 0-9 and ._-, beginning with a letter or "
      "digit, "
@@ -161,6 +168,10 @@ const Row kRows[] = {
      "a.yaml:2:9: \"source\" must be one of file, stdin, prompt; did you mean \"prompt\"?"},
     {"required", "upstream: u\nkind: http\nurl: https://h\n",
      "a.yaml:1:1: upstream needs \"sensitivity\""},
+    {"token_alg", UPSTREAM "url: https://h\ntoken_alg: PS256\n",
+     "a.yaml:5:12: \"token_alg\" must be one of ES256, RS256, EdDSA; did you mean \"ES256\"?"},
+    {"token_alg_none", UPSTREAM "url: https://h\ntoken_alg: none\n",
+     "a.yaml:5:12: \"token_alg\" must be one of ES256, RS256, EdDSA"},
     {"bad_url", UPSTREAM "url: ftp://h\n", "a.yaml:4:6: not a usable URL: url scheme"},
     {"userinfo", UPSTREAM "url: https://u:p@h\n", "a.yaml:4:6: not a usable URL: url userinfo"},
     {"query", UPSTREAM "url: https://h/?a\n",

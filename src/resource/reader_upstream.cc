@@ -129,6 +129,7 @@ void Reader::upstream(const yaml::Node& doc) {
     actions(*n, out);
   }
   if (text_at(doc, "unmatched", "deny") == "ask") out.unmatched = Unmatched::kAsk;
+  out.token_alg = crypto::parse_alg(text_at(doc, "token_alg"));
   if (const yaml::Node* n = doc.find("limits")) {
     UpstreamLimits& l = out.limits;
     l.request_bytes = size_at(*n, "request_bytes", l.request_bytes);

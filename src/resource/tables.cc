@@ -82,6 +82,7 @@ constexpr Shape kUpstreamTls{"tls", "Whom to believe about the upstream.", kUpst
 constexpr std::string_view kUpstreamKinds[] = {"http", "git"};
 constexpr std::string_view kSensitivities[] = {"public", "internal", "confidential", "restricted"};
 constexpr std::string_view kUnmatched[] = {"deny", "ask"};
+constexpr std::string_view kAlgs[] = {"ES256", "RS256", "EdDSA"};
 constexpr Field kUpstreamFields[] = {
     kSchemaKey,
     {"upstream", kText, "name; part of the gateway's paths", kRequired},
@@ -95,6 +96,8 @@ constexpr Field kUpstreamFields[] = {
     {"unmatched", kChoice, "what no action matches: deny, or ask a person", false, kUnmatched},
     {"limits", kMap, "bounds of each call", false, {}, &kUpstreamLimits},
     {"tls", kMap, "whom to believe about it", false, {}, &kUpstreamTls},
+    {"token_alg", kChoice, "signature of tokens for it; as the service says when absent", false,
+     kAlgs},
 };
 constexpr Shape kUpstream{"upstream", "A protected service.", kUpstreamFields};
 
@@ -162,11 +165,17 @@ constexpr Field kRootKeyFields[] = {
     {"path", kText, "source file: the file, mode 0600"},
     {"create", kBool, "source file: make it on first start"},
 };
-constexpr std::string_view kAlgs[] = {"ES256", "RS256", "EdDSA"};
 constexpr Field kTokenFields[] = {
     {"ttl", kDuration, "life of an access token", false, {}, nullptr, 10, 300},
-    {"alg", kChoice, "signature of access tokens", false, kAlgs},
-    {"dpop_max_age", kDuration, "age of a proof", false, {}, nullptr, 5, 300},
+    {"alg", kChoice, "signature of access tokens whose upstream names none", false, kAlgs},
+    {"dpop_max_age",
+     kDuration,
+     "a DPoP proof made longer ago is refused",
+     false,
+     {},
+     nullptr,
+     5,
+     300},
     {"dpop_nonce", kBool, "proofs answer a nonce"},
 };
 constexpr Field kTaskFields[] = {

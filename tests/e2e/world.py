@@ -9,6 +9,17 @@ import git_server
 import stint_server
 from suite import equal
 
+# The same server once more, for tokens that are signed as anybody can verify them.
+RS256 = """\
+---
+upstream: git-rs256
+kind: git
+url: {url}
+sensitivity: internal
+inject: {{credential: git-password, as: basic, username: {user}}}
+token_alg: RS256
+"""
+
 README = "repository", "demo/readme.git"
 FETCH, PUSH, DELETE = "git.fetch", "git.push", "git.ref.delete"
 
@@ -23,7 +34,9 @@ class World:
         # 8 MiB that do not compress, sent at 512 KiB a second.
         self.git.create("slow/big.git", {"noise.bin": random.Random(7).randbytes(8 << 20)})
         self.stint = stint_server.StintServer(space)
-        directory = self.stint.write_resources(self.git, names=("coder", "helper"))
+        directory = self.stint.write_resources(
+            self.git, names=("coder", "helper"),
+            extra=RS256.format(url=self.git.url, user=self.git.user))
         self.stint.cli("apply", "-f", directory, "--yes")
         self.url = self.stint.gateway + "/u/git/demo/readme.git"
         self._count = 0

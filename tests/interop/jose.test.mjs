@@ -167,6 +167,17 @@ describe('our tokens', () => {
     assert.ok(payload.exp <= payload.task.deadline && expires_in <= 20);
   });
 
+  test('are signed as their upstream says, and the others as the service does', async () => {
+    const reply = await open('coder', {
+      authorization_details: details(task(), GIT, grant('reports', ['report.read'])),
+      resource: stint.audience('reports'),
+    });
+    const { protectedHeader } = await verify(reply.access_token, 'reports');
+    assert.equal(protectedHeader.alg, 'RS256');
+    const other = await open('coder');
+    assert.equal((await verify(other.access_token, 'git')).protectedHeader.alg, 'ES256');
+  });
+
   for (const alg of ['RS256', 'EdDSA', 'ES256'])
     test(`are signed with ${alg} where that is chosen; those before stay good`, async () => {
       const before = await open('coder');

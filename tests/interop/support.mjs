@@ -68,6 +68,14 @@ sensitivity: internal
 actions:
   - {action: ticket.read,   class: read,   match: "GET /tickets/{id}"}
   - {action: ticket.export, class: export, match: "GET /tickets.csv"}
+---
+upstream: reports
+kind: http
+url: http://127.0.0.1:9
+sensitivity: internal
+actions:
+  - {action: report.read, class: read, match: "GET /reports/{id}"}
+token_alg: RS256
 `;
 const PEOPLE = `
 issuer: login

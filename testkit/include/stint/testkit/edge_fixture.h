@@ -62,12 +62,12 @@ struct TestAgent {
 class Edge {
  public:
   // `vfs`: the name of the SQLite VFS to open the store with, for faulty disks.
-  explicit Edge(const std::string& vfs = {})
+  explicit Edge(const std::string& vfs = {}, const proof::GateLimits& limits = {})
       : coder(agent("coder", crypto::Alg::kES256)),
         helper(agent("helper", crypto::Alg::kEdDSA)),
         idler(agent("idler", crypto::Alg::kES256)),
         idp_key(make_key(crypto::Alg::kES256)),
-        gate(entropy) {
+        gate(entropy, limits) {
     store = must_have(store::Store::open({.path = dir.file("stint.db"), .vfs = vfs}, clock));
     keys = must_have(keys::KeyRing::open(*store, root, "stint.test", entropy, clock.wall()));
     vault = must_have(vault::Vault::open(*store, root, entropy));
@@ -234,6 +234,12 @@ class Edge {
   }
   crypto::PrivateKey make_key(crypto::Alg alg) {
     return must_have(crypto::PrivateKey::generate(alg, entropy));
+  }
+  // Time goes by, and the view of live tasks keeps up with it.
+  void pass(std::chrono::milliseconds by) {
+    clock.advance(by);
+    authority->confirm_view();
+    log();  // waits for the writer, and so for the view
   }
   static rt::Co<Result<http::Response>> no_network(std::string) {
     co_return fail(Errc::kUnavailable, "no network in tests");

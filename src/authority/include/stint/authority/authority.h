@@ -40,8 +40,7 @@ struct Settings {
   std::chrono::milliseconds feed_max_age{2000};
   bool strict_audit = false;  // reads too are recorded before they happen, not within 50 ms
   std::size_t pending_approvals_per_task = 32;
-  crypto::Alg token_alg = crypto::Alg::kES256;
-  std::map<std::string, crypto::Alg> token_alg_by_audience;
+  crypto::Alg token_alg = crypto::Alg::kES256;  // where the upstream names none
 };
 
 // The commands: the only writer of tasks, tokens, handles, approvals, resources and the log. Each

@@ -35,10 +35,10 @@ struct Framing {
 //   values with control characters (NUL, CR, LF, obs-fold) · HTTP/1.0 with Transfer-Encoding or
 //   without Content-Length on a body · Host absent, repeated or not a host · Content-Length
 //   repeated, not plain digits, over 2^63-1, or beside Transfer-Encoding · Transfer-Encoding other
-//   than exactly one "chunked" · a second Authorization, DPoP, Cookie, Content-Type,
-//   Content-Encoding, Expect or Host · Connection naming a field that must reach us or must not be
-//   dropped · Upgrade · Expect other than 100-continue · field names that a gateway interface reads
-//   as another ("_").
+//   than exactly one "chunked" · a second Authorization, Cookie, Content-Type, Content-Encoding,
+//   Expect or Host (a second DPoP is for who reads proofs) · Connection naming a field that must
+//   reach us or must not be dropped · Upgrade · Expect other than 100-continue · field names that a
+//   gateway interface reads as another ("_").
 //
 // Threads: any. Errors: kMalformed, kTooLarge, kLimit, kUnsupported, kWrongMethod.
 Status check_head(const RequestHead& head, const HeadLimits& limits = {});

@@ -18,7 +18,7 @@
 // so is ReplayCache::once(proof.jkt, proof.jti, now), last.
 namespace stint::jose {
 
-inline constexpr std::chrono::seconds kProofMaxAge{60};
+inline constexpr std::chrono::seconds kProofMaxAge{60};  // unless max_age() says otherwise
 inline constexpr std::chrono::seconds kProofFuture{30};  // clocks of clients run ahead
 inline constexpr std::chrono::seconds kProofWindow = kProofMaxAge + kProofFuture;
 inline constexpr std::size_t kMaxProof = 8 * 1024;
@@ -38,6 +38,8 @@ class DpopExpect {
   DpopExpect& require_nonce(const DpopNonces& nonces);
   // The key must be this one (a refresh handle's, a dpop_jkt). Borrows.
   DpopExpect& require_key(std::string_view jkt);
+  // A proof made longer ago is refused. The ReplayCache must remember for this and kProofFuture.
+  DpopExpect& max_age(std::chrono::seconds age);
 
  private:
   friend Result<struct DpopProof> verify_proof(std::string_view, const DpopExpect&, KeyCache*);
@@ -47,6 +49,7 @@ class DpopExpect {
   WallTime now_;
   std::optional<crypto::Digest> token_digest_;
   bool key_required_ = false;
+  std::chrono::seconds max_age_ = kProofMaxAge;
   const DpopNonces* nonces_ = nullptr;
 };
 
@@ -65,7 +68,7 @@ struct DpopProof {
 //   claims (those of json::parse_object; kMalformed "dpop claims": a wrong type);
 //   jti of 1 to 128 bytes (kMissing, kTooLarge "dpop jti"); htm equal, case-sensitive
 //   (kWrongMethod "dpop htm"); htu, normalised, equal (kWrongTarget "dpop htu"); iat in
-//   [now - kProofMaxAge, now + kProofFuture] (kExpired "dpop iat too old", kNotYetValid "dpop iat
+//   [now - max_age, now + kProofFuture] (kExpired "dpop iat too old", kNotYetValid "dpop iat
 //   in the future"); ath (kMissing "dpop ath", kWrongKey "dpop ath"); key (kWrongKey "dpop key");
 //   nonce (kNonceRequired "dpop nonce").
 // `cache` may be null.

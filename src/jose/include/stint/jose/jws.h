@@ -85,6 +85,9 @@ Result<Verified> verify(const Unverified& jws, const JwkSet& keys,
 
 // Every algorithm that we verify.
 std::span<const crypto::Alg> all_algs();
+// The values of "alg" under which they are read: theirs, and RFC 9864's second name for EdDSA. What
+// metadata and challenges list.
+std::span<const std::string_view> alg_names();
 
 struct SignHeader {
   std::string_view typ;           // left out when empty

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -65,6 +66,9 @@ struct GateLimits {
   std::size_t keys = 4096;         // parsed proof headers
   std::size_t proofs = 4'000'000;  // remembered for the proof window
   std::size_t tokens = 16'384;     // verified tokens
+  // A proof made longer ago is refused; one that passed is remembered for this and the clock's
+  // leeway. Where a nonce is asked for, the nonce's own life (two buckets) bounds it as well.
+  std::chrono::seconds proof_age = jose::kProofMaxAge;
 };
 
 // What the process knows about proofs of possession (RFC 9449, RFC 8705): nonces, proofs seen, keys

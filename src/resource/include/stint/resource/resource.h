@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "stint/base/error.h"
+#include "stint/crypto/sign.h"
 #include "stint/domain/action.h"
 
 // What operators declare in files: plain values, no secrets. Names are unique within their kind.
@@ -101,6 +102,8 @@ struct Upstream {
   Unmatched unmatched = Unmatched::kDeny;
   UpstreamLimits limits;
   std::string tls_ca;  // PEM; empty: the system's roots
+  // Of the tokens that are for it: kES256, kRS256 or kEdDSA; none: as the service says.
+  std::optional<crypto::Alg> token_alg;
   bool operator==(const Upstream&) const = default;
 };
 
@@ -168,9 +171,15 @@ struct Resources {
   bool operator==(const Resources&) const = default;
 };
 
+// What the reader of files refuses about values, for resources that came another way: names, URLs,
+// what is referred to, headers to inject, limits. Keys, routes and policies are looked at where
+// they are compiled. Errors: kMalformed, with what is wrong.
+Status check(const Resources& all);
+
 // The stored form: canonical JSON; equal resources give equal bytes. decode() is strict: an
-// unknown, missing or ill-typed member is an error, since only encode() writes it. Errors:
-// kMalformed, kMissing, kUnknownKey, kTooLarge.
+// unknown, missing or ill-typed member is an error, since only encode() writes it; what may be none
+// may also be missing, so that an earlier program's are read. Errors: kMalformed, kMissing,
+// kUnknownKey, kTooLarge.
 std::string encode(const Resource& r);
 Result<Resource> decode(Kind kind, std::string_view body);
 
