@@ -39,7 +39,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Row{"TERM", "xterm", false}, Row{"TOKENIZERS_PARALLELISM", "false", false},
                     Row{"KEYBOARD", "us", false}, Row{"MONKEY", "george", false},
                     Row{"EDITOR", "vi", false}, Row{"GITHUB_TOKEN", "", false},
-                    Row{"X", "https://host/path@2", false}, Row{"X", "sk-", false}));
+                    Row{"X", "https://host/path@2", false}, Row{"X", "sk-", false}),
+    [](const auto& row) { return row.param.name + ("_" + std::to_string(row.index)); });
 
 TEST(LooksSecret, KnowsOurOwn) {
   testkit::SeededEntropy entropy(7);
