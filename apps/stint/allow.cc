@@ -84,4 +84,29 @@ Outcome<std::int64_t> parse_duration(std::string_view text, std::string_view opt
   return n * unit;
 }
 
+Outcome<domain::Budget> parse_budget(std::string_view text) {
+  const auto wrong = [&] {
+    return std::unexpected(Failure::usage(fmt::format("--budget {}: not a budget", printable(text)),
+                                          "it is requests=N, bytes_out=N[KiB|MiB|GiB], or both "
+                                          "with a comma between"));
+  };
+  domain::Budget out;
+  for (const std::string& part : split(text, ',')) {
+    const std::size_t equals = std::min(part.find('='), part.size());
+    const bool bytes = part.starts_with("bytes_out=");
+    if (!bytes && !part.starts_with("requests=")) return wrong();
+    auto& into = bytes ? out.bytes_out : out.requests;
+    std::int64_t n = 0;
+    const char* const last = part.data() + part.size();
+    const auto [end, ec] = std::from_chars(part.data() + equals + 1, last, n);
+    const std::string_view unit(end, static_cast<std::size_t>(last - end));
+    const int shift = unit == "KiB" ? 10 : unit == "MiB" ? 20 : unit == "GiB" ? 30 : 0;
+    if (ec != std::errc() || into || n <= 0 || (shift == 0 && !unit.empty()) ||
+        (shift != 0 && !bytes) || n > (std::int64_t{1} << (52 - shift)))
+      return wrong();
+    into = n << shift;
+  }
+  return out;
+}
+
 }  // namespace stint::cli

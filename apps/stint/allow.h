@@ -6,6 +6,7 @@
 
 #include "failure.h"
 #include "stint/domain/grant.h"
+#include "stint/domain/task.h"
 
 namespace stint::cli {
 
@@ -17,5 +18,9 @@ Outcome<std::vector<domain::Grant>> parse_allow(const std::vector<std::string>& 
 
 // "90", "90s", "30m", "2h", "1d": a number of seconds, more than 0. Errors: usage.
 Outcome<std::int64_t> parse_duration(std::string_view text, std::string_view option);
+
+// "requests=100,bytes_out=10MiB", either alone too: whole numbers more than 0, bytes with KiB, MiB
+// or GiB. Errors: usage.
+Outcome<domain::Budget> parse_budget(std::string_view text);
 
 }  // namespace stint::cli

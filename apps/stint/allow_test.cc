@@ -59,6 +59,28 @@ TEST(Allow, NothingIsNotEverything) {
   EXPECT_EQ(got.error().exit, Exit::kUsage);
 }
 
+TEST(Budget, ReadsBothParts) {
+  const auto both = parse_budget("requests=100,bytes_out=10MiB");
+  ASSERT_TRUE(both.has_value());
+  EXPECT_EQ(both->requests, 100);
+  EXPECT_EQ(both->bytes_out, 10 << 20);
+  const auto one = parse_budget("bytes_out=5");
+  ASSERT_TRUE(one.has_value());
+  EXPECT_EQ(one->requests, std::nullopt);
+  EXPECT_EQ(one->bytes_out, 5);
+}
+
+TEST(Budget, RefusesWhatIsNone) {
+  for (const char* text :
+       {"", "5", "requests", "requests=", "requests=0", "requests=-1", "requests=1KiB",
+        "bytes_out=1kb", "bytes_out=9999999999GiB", "requests=1,requests=2", "requests=1,",
+        "tokens=5", "bytes_out=1.5MiB", "requests= 5"}) {
+    const auto got = parse_budget(text);
+    ASSERT_FALSE(got.has_value()) << text;
+    EXPECT_EQ(got.error().exit, Exit::kUsage) << text;
+  }
+}
+
 TEST(Duration, ReadsUnits) {
   EXPECT_EQ(parse_duration("90", "--ttl"), 90);
   EXPECT_EQ(parse_duration("90s", "--ttl"), 90);

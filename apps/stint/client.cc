@@ -198,6 +198,10 @@ rt::Co<Outcome<void>> TaskClient::open(Wish wish) {
   if (!wish.environment.empty()) task["environment"] = wish.environment;
   if (wish.ttl) task["ttl"] = *wish.ttl;
   if (wish.idle) task["idle"] = *wish.idle;
+  json::Object budget;
+  if (wish.budget.requests) budget["requests"] = *wish.budget.requests;
+  if (wish.budget.bytes_out) budget["bytes_out"] = *wish.budget.bytes_out;
+  if (!budget.empty()) task["budget"] = std::move(budget);
   json::Array details = domain::to_json(wish.grants);
   details.insert(details.begin(), json::Value(std::move(task)));
 

@@ -13,6 +13,7 @@
 #include "stint/codec/json.h"
 #include "stint/crypto/sign.h"
 #include "stint/domain/grant.h"
+#include "stint/domain/task.h"
 #include "stint/http/message.h"
 #include "stint/net/tls.h"
 #include "stint/rt/co.h"
@@ -32,6 +33,7 @@ Outcome<Identity> load_identity(const std::string& agent, const std::string& pat
 struct Wish {
   std::string purpose, reference, environment;
   std::optional<std::int64_t> ttl, idle;  // seconds
+  domain::Budget budget;
   std::vector<domain::Grant> grants;
   std::string id_token;  // "": autonomous
 };

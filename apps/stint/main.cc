@@ -8,14 +8,25 @@
 
 #include "context.h"
 #include "files.h"
+#include "stint/codec/url.h"
 
 namespace stint::cli {
 namespace {
 
+// ID tokens and handles go there: in clear, over a network, they would be everybody's.
+std::string speaks_in_private(const std::string& text) {
+  const auto url = codec::parse_url(text);
+  if (!url) return "not an http:// or https:// URL";
+  if (!url->is_https() && !url->is_loopback())
+    return "http:// is for this machine only: use https://";
+  return "";
+}
+
 void add_globals(CLI::App& app, Context& ctx) {
   app.add_option("--home", ctx.home, "State directory [STINT_HOME]")->envname("STINT_HOME");
   app.add_option("--addr", ctx.addr, "URL of the control listener [STINT_ADDR]")
-      ->envname("STINT_ADDR");
+      ->envname("STINT_ADDR")
+      ->check(speaks_in_private);
   app.add_option("--cacert", ctx.ca_file, "Roots for the server's certificate [STINT_CACERT]")
       ->envname("STINT_CACERT");
   app.add_option("--id-token-file", ctx.id_token_file,

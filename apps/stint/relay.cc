@@ -7,8 +7,10 @@
 
 #include "stint/codec/json.h"
 #include "stint/crypto/digest.h"
+#include "stint/http/git.h"
 #include "stint/http/hygiene.h"
 #include "stint/http/problem.h"
+#include "stint/http/target.h"
 #include "stint/rt/cancel.h"
 #include "stint/rt/event.h"
 
@@ -41,8 +43,19 @@ http::Response words(unsigned status, std::string text) {
   return r;
 }
 
+std::optional<http::GitCall> git_call(const http::RequestHead& head, std::string_view rest) {
+  const auto target = http::parse_target(rest);
+  if (!target) return std::nullopt;
+  const auto git = http::classify_git(head.method, *target, head.headers);
+  return git ? std::optional(*git) : std::nullopt;
+}
+
 // A refusal of ours in the form that the gateway's have.
-http::Response problem(const Failure& f) {
+http::Response problem(const Failure& f, const std::optional<http::GitCall>& git) {
+  if (git) {
+    const std::string text = f.detail.empty() ? f.title : f.title + ": " + f.detail;
+    return http::git_error(git->service, git->phase, "Stint: " + text);
+  }
   http::Problem p;
   p.status = f.status >= 400 && f.status != 401 ? f.status : 502;
   p.type = f.exit == Exit::kTryAgain ? "unavailable" : "no-token";
@@ -73,6 +86,8 @@ struct Relay::Request {
   http::Headers headers;
   std::string body;
   bool buffered = false;
+  std::optional<http::GitCall>
+      git;  // what git shows of a refusal, it has to be told in its own way
 };
 
 std::optional<RelayTarget> parse_relay_target(std::string_view target) {
@@ -137,6 +152,7 @@ rt::Co<void> Relay::handle(net::Exchange* exchange) {
                     .method = exchange->head().method,
                     .headers = headers_for_gateway(exchange->head().headers)};
     const std::string_view rest = target->rest;
+    request.git = git_call(exchange->head(), rest);
     request.target =
         fmt::format("/u/{}{}{}", request.upstream, rest.starts_with('/') ? "" : "/", rest);
     request.url = task_.gateway() + request.target;
@@ -146,7 +162,7 @@ rt::Co<void> Relay::handle(net::Exchange* exchange) {
     ++counts_.sent;
     if (done || exchange->started()) co_return;
     exchange->close_after();
-    refusal = problem(Failure::of(done.error(), "the gateway did not answer"));
+    refusal = problem(Failure::of(done.error(), "the gateway did not answer"), request.git);
   }
   [[maybe_unused]] const auto sent = co_await exchange->respond(std::move(refusal));
 }
@@ -156,7 +172,7 @@ rt::Co<Result<net::ClientExchange>> Relay::open(net::Exchange* exchange, Request
   auto token = co_await task_.token_for(request->upstream);
   auto proof = token ? task_.proof(request->method, request->url, *token) : token;
   if (!proof) {
-    STINT_CO_TRY(co_await exchange->respond(problem(proof.error())));
+    STINT_CO_TRY(co_await exchange->respond(problem(proof.error(), request->git)));
     co_return fail(Errc::kDenied, "no token");  // said; the exchange has started
   }
   http::RequestHead head{

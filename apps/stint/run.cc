@@ -29,7 +29,7 @@ using std::chrono::seconds;
 
 struct RunOptions {
   std::string task, reference, environment, subject;
-  std::string ttl, idle = "30s", agent, agent_key;
+  std::string ttl, budget, idle = "30s", agent, agent_key;
   std::vector<std::string> allow, command;
   bool autonomous = false, clean_env = false, quiet = false;
   int wait = 0;
@@ -57,6 +57,11 @@ Outcome<Wish> read_wish(const RunOptions& o, const Context& ctx) {
     const auto ttl = parse_duration(o.ttl, "--ttl");
     if (!ttl) return std::unexpected(ttl.error());
     w.ttl = *ttl;
+  }
+  if (!o.budget.empty()) {
+    const auto budget = parse_budget(o.budget);
+    if (!budget) return std::unexpected(budget.error());
+    w.budget = *budget;
   }
   const auto idle = parse_duration(o.idle, "--idle");
   if (!idle) return std::unexpected(idle.error());
@@ -129,6 +134,7 @@ class Heartbeat {
       io_.failed(ok.error());
     }
   }
+  bool over() const { return over_; }
   milliseconds every() const { return std::min(every_ / 2, milliseconds(1000)); }
 
  private:
@@ -214,7 +220,9 @@ Exit run(const RunOptions& o, Context& ctx) {
   ctx.status = child.supervise(heartbeat.every(), [&heartbeat] { heartbeat.tick(); });
   if (const auto n = relay.counts().foreign.load(); n > 0)
     ctx.io.say(fmt::format("stint: {} requests from other processes were refused", n));
-  const auto ended = close(fmt::format("completed; exit status {}", ctx.status));
+  const auto ended =
+      close(heartbeat.over() ? fmt::format("before the command; exit status {}", ctx.status)
+                             : fmt::format("completed; exit status {}", ctx.status));
   if (!ended) {
     ctx.io.say(fmt::format("stint: task {} could not be ended; it ends by itself within {} s",
                            task.task(), idle.count() + 2));
@@ -236,6 +244,7 @@ void add_run(CLI::App& app, Context& ctx) {
   verb->add_option("--ttl", o->ttl, "At most so long, as 30m");
   verb->add_option("--idle", o->idle, "Ends when nobody was here for so long")
       ->capture_default_str();
+  verb->add_option("--budget", o->budget, "requests=N,bytes_out=N[KiB|MiB|GiB]");
   verb->add_option("--allow", o->allow, "UPSTREAM:ACTION[,…][=RESOURCE[,…]]; repeat")
       ->required()
       ->allow_extra_args(false);

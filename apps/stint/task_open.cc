@@ -15,7 +15,7 @@ namespace stint::cli {
 namespace {
 
 struct OpenOptions {
-  std::string task, reference, environment, ttl, idle, agent, agent_key, dpop_key;
+  std::string task, reference, environment, ttl, idle, budget, agent, agent_key, dpop_key;
   std::vector<std::string> allow;
   bool autonomous = false, json = false;
 };
@@ -36,6 +36,11 @@ Outcome<Wish> wish_of(const OpenOptions& o, const Context& ctx) {
     const auto n = parse_duration(*text, name);
     if (!n) return std::unexpected(n.error());
     *into = *n;
+  }
+  if (!o.budget.empty()) {
+    const auto budget = parse_budget(o.budget);
+    if (!budget) return std::unexpected(budget.error());
+    w.budget = *budget;
   }
   if (o.autonomous) return w;
   if (ctx.id_token_file.empty())
@@ -85,6 +90,7 @@ void add_task_open(CLI::App& task, Context& ctx) {
   verb->add_option("--environment", o->environment);
   verb->add_option("--ttl", o->ttl, "At most so long, as 30m");
   verb->add_option("--idle", o->idle, "Ends when unused for so long");
+  verb->add_option("--budget", o->budget, "requests=N,bytes_out=N[KiB|MiB|GiB]");
   verb->add_option("--allow", o->allow, "UPSTREAM:ACTION[,…][=RESOURCE[,…]]; repeat")
       ->required()
       ->allow_extra_args(false);

@@ -229,7 +229,27 @@ test_run_stays_alive_while_the_child_is_quiet() {
   in_task --quiet --idle 1s -- sh -c 'sleep 3; curl -s "$STINT_URL_DESK/tickets/9"' >"$SPACE/said"
   is "$(cat "$SPACE/said")" "/tickets/9 as Bearer "
 }
+test_run_holds_its_budget() {
+  in_task --quiet --budget requests=2 -- \
+    sh -c 'for i in 1 2 3; do curl -s -o /dev/null -w "%{http_code} " "$STINT_URL_DESK/tickets/$i"; done' >"$SPACE/said"
+  is "$(cut -d' ' -f1,2 "$SPACE/said")" "200 200"
+  is "$(cut -d' ' -f3 "$SPACE/said")" 429
+}
+test_run_says_who_ended_it() {
+  in_task --idle 3s -- sh -c 'echo $STINT_TASK >"$0"; until [ -e "$0.done" ]; do sleep 0.05; done; sleep 2
+    git ls-remote "$STINT_URL_DESK/x.git" 2>"$0.git"; exit 4' "$SPACE/ended" 2>"$SPACE/said" & local runner=$!
+  wait_for test -s "$SPACE/ended"
+  "$STINT" task end "$(cat "$SPACE/ended")" --yes >/dev/null; : >"$SPACE/ended.done"
+  local code=0; wait "$runner" || code=$?; is "$code" 4
+  has 'ended (before the command; exit status 4)'
+  grep -q 'remote error: Stint: ' "$SPACE/ended.git" || fail "git was not told: $(cat "$SPACE/ended.git")"
+}
+test_addresses_in_clear_are_refused() {
+  is "$(status_of "$STINT" --addr http://stint.example task list)" 2; has 'use https://'
+  is "$(STINT_ADDR=ftp://x status_of "$STINT" task list)" 2; has 'not an http:// or https:// URL'
+}
 test_run_wrong_usage() {
+  is "$(status_of in_task --budget tokens=5 -- true)" 2; has 'requests=N'
   is "$(status_of "$STINT" run --task x --autonomous --allow desk -- true)" 2
   is "$(status_of "$STINT" run --task x --allow desk:a -- true)" 2
   chmod 644 "$SPACE/agent-test.pem"; is "$(status_of in_task -- true)" 1; has 'chmod 600'
