@@ -41,9 +41,10 @@ struct Forward::Cut {
     if (started) exchange.abort();
   }
 
-  explicit Cut(net::Exchange& ex) : exchange(ex) {}
+  Cut(net::Exchange& ex, rt::Deadline at) : exchange(ex), deadline(at) {}
 
   net::Exchange& exchange;
+  rt::Deadline deadline;  // of the task
   net::ClientExchange::Abort upstream;
   rt::CancelSource reading;  // of the client's body
   bool started = false;      // an answer has begun: only breaking it off is left
@@ -145,13 +146,14 @@ rt::Co<Status> Forward::relay(net::ClientExchange& up) {
   up.be_quiet_at_most(upstream.limits.idle_timeout);
   outcome_.status = head->status;
   const auto framing = up.framing();
-  if (masker_.hides() && framing.kind != http::Framing::Kind::kNone && is_coded(head->headers))
+  if (masker_.hides() && !is_empty(framing) && is_coded(head->headers))
     co_return ended(audit::Ending::kRefused,
                     {Errc::kUnavailable, "the upstream's answer is coded and cannot be searched"});
   if (framing.kind == http::Framing::Kind::kLength &&
       framing.length > static_cast<std::uint64_t>(most_))
     co_return ended(audit::Ending::kRefused, too_much());
   cut_->started = true;
+  exchange.end_by(cut_->deadline);  // from here on only breaking off is left
   if (cut_->why) co_return fail(Errc::kCancelled, "cut");
   if (const auto begun = co_await exchange.start(answer_head(*head)); !begun)
     co_return ended(audit::Ending::kUpstreamFailed, begun.error());
@@ -212,11 +214,12 @@ Error Forward::of_upstream(const net::ClientExchange& up, const Error& error) {
   return error;
 }
 
-rt::Co<Status> Forward::carry(http::RequestHead head, rt::Deadline deadline) {
+rt::Co<Status> Forward::carry(http::RequestHead head) {
   http::Framing framing = exchange.framing();
   if (body_is_whole) framing = {http::Framing::Kind::kLength, body.size()};
-  auto begun = client->begin(net::Origin::of(entry.url), std::move(head), framing,
-                             {.deadline = deadline, .quiet = upstream.limits.response_timeout});
+  auto begun =
+      client->begin(net::Origin::of(entry.url), std::move(head), framing,
+                    {.deadline = cut_->deadline, .quiet = upstream.limits.response_timeout});
   if (!begun) co_return fail(begun.error());
   net::ClientExchange up = *std::move(begun);
   cut_->upstream = up.abort_handle();
@@ -285,7 +288,7 @@ rt::Co<Status> Forward::go(MonoTime began) {
 
   most_ = upstream.limits.response_bytes;
   for (const auto& permit : permits) most_ = std::min(most_, permit.byte_limit().value_or(most_));
-  cut_ = std::make_unique<Cut>(exchange);
+  cut_ = std::make_unique<Cut>(exchange, deadline);
   const auto end_on = [&](const rt::CancelToken& token, Cut::Why why) {
     if (!token.event()) return rt::Subscription();
     return rt::Subscription(*token.event(), exchange.executor(),
@@ -295,7 +298,7 @@ rt::Co<Status> Forward::go(MonoTime began) {
   // A body that still comes shows by itself that its sender is there.
   const bool streams = !body_is_whole && !is_empty(exchange.framing());
   if (!streams) cut_->client_leaves = end_on(exchange.gone(), Cut::Why::kClientLeft);
-  const Status done = co_await carry(*std::move(head), deadline);
+  const Status done = co_await carry(*std::move(head));
   if (done) co_return done;
   co_return fail(judge(done.error(), **live));
 }

@@ -47,7 +47,7 @@ class Forward : ForwardOrder {
                                   std::shared_ptr<Side> side);
 
   rt::Co<Status> go(MonoTime began);
-  rt::Co<Status> carry(http::RequestHead head, rt::Deadline deadline);
+  rt::Co<Status> carry(http::RequestHead head);
   Error of_upstream(const net::ClientExchange& up, const Error& error);
   rt::Co<Status> both_ways(net::ClientExchange& up);
   rt::Co<Status> send_streamed(net::ClientExchange& up, Side& side);

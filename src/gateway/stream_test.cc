@@ -137,6 +137,23 @@ TEST_F(Streams, APauseCutsToo) {
   EXPECT_TRUE(ended("cut"));
 }
 
+// The whole answer comes while the request's body waits for the socket.
+TEST_F(Streams, AnAnswerMayEndWhileTheRequestIsStuck) {
+  upstream.script = refuse_and_wait;
+  Sock sock = begin_upload();
+  std::thread sender([&] {
+    for (int i = 0; i < 512; ++i)
+      if (!sock.send(chunk(std::string(64 * 1024, 'x')))) break;
+  });
+  const Answer got = read_answer(sock);
+  EXPECT_EQ(got.status, 413U);
+  EXPECT_EQ(got.body, "too big for me");
+  sender.join();  // the gateway closes on who goes on sending
+  upstream.release.set();
+  upstream.script = Upstream::plain;
+  EXPECT_EQ(send({}).status, 200U);  // the gateway is there
+}
+
 TEST_F(Streams, TheDeadlineCuts) {
   upstream.script = stall;
   const auto brief = testkit::must_have(rt::block_on(edge->authority->open_task(
@@ -162,6 +179,17 @@ TEST_F(Streams, AClientThatGoesIsNotWaitedFor) {
   upstream.script = stall;
   {
     Sock sock = begin({});
+    ASSERT_TRUE(eventually([&] { return upstream.calls() == 1; }));
+  }
+  EXPECT_TRUE(eventually([&] { return upstream.broken.load(); }));
+  EXPECT_TRUE(ended("client-gone"));
+}
+
+// The end of a body that was read whole hides nobody's going.
+TEST_F(Streams, AClientThatGoesAfterItsBodyIsNotWaitedFor) {
+  upstream.script = stall;
+  {
+    Sock sock = begin({.method = "POST", .target = std::string(kReplies), .body = "thanks"});
     ASSERT_TRUE(eventually([&] { return upstream.calls() == 1; }));
   }
   EXPECT_TRUE(eventually([&] { return upstream.broken.load(); }));

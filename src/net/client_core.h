@@ -81,6 +81,7 @@ struct ClientCall {
  private:
   rt::Co<Status> connect();
   rt::Co<Status> again();
+  std::unexpected<Error> lose_body(const Error& error);
   Result<http::ResponseHead> judge(std::string_view block, bool& interim);
   std::uint64_t read_until() const;
   Error cause(const Error& error) const;

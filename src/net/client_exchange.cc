@@ -57,14 +57,12 @@ rt::Co<Status> ClientCall::send_head() {
   begun = true;
   if (aborted) co_return fail(Errc::kCancelled, "exchange aborted");
   const bool bounded = !bounds.deadline.is_never();
-  const MonoTime now = bounded ? core->clock.mono() : MonoTime();
-  if (bounded && bounds.deadline.passed(now)) co_return fail(Errc::kTimeout, "deadline passed");
+  if (bounded && bounds.deadline.passed(core->clock.mono()))
+    co_return fail(Errc::kTimeout, "deadline passed");
   wire = core->take(key, !replayable);
   reused = wire != nullptr;
   if (!wire) STINT_CO_TRY(co_await connect());
-  if (bounded)
-    until = core->ticker->after(
-        std::chrono::duration_cast<std::chrono::milliseconds>(bounds.deadline.at() - now));
+  if (bounded) until = core->ticker->after(bounds.deadline.left(core->clock.mono()));
   wire->set_hard_limit(until);
   // Sent now even when a body follows: an upstream may refuse by the head alone.
   const auto sent = co_await wire->write({out});
@@ -91,12 +89,15 @@ rt::Co<Status> ClientCall::send(std::string_view bytes) {
     sent = co_await wire->write(
         {std::string_view(size, static_cast<std::size_t>(end_of_size + 2 - size)), bytes, "\r\n"});
   }
-  if (!sent) {
-    body_lost = true;
-    wire->limit_read(read_until());  // a head() that is awaited meanwhile may still say why
-    co_return fail(cause(sent.error()));
-  }
+  if (!sent) co_return lose_body(sent.error());
   co_return Status();
+}
+
+// The upstream may still say why: it is its turn now, also for a head() that is awaited meanwhile.
+std::unexpected<Error> ClientCall::lose_body(const Error& error) {
+  body_lost = true;
+  if (wire) wire->limit_read(read_until());  // gone when the answer ended before the request
+  return fail(cause(error));
 }
 
 rt::Co<Status> ClientCall::finish() {
@@ -106,10 +107,11 @@ rt::Co<Status> ClientCall::finish() {
     co_return fail(Errc::kConflict, "request shorter than its content-length");
   if (body.kind == Kind::kChunked) {
     const auto sent = co_await wire->write({"0\r\n\r\n"});
-    if (!sent) co_return fail(cause(sent.error()));
+    if (!sent) co_return lose_body(sent.error());
+    if (!wire) co_return fail(Errc::kConflict, "exchange over");
   }
   body_done = true;
-  wire->limit_read(read_until());  // of a head() that is awaited meanwhile
+  wire->limit_read(read_until());
   co_return Status();
 }
 

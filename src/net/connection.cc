@@ -121,6 +121,7 @@ rt::Co<bool> Connection::serve() {
     }
   }
   core_->requests.fetch_sub(1, std::memory_order_relaxed);
+  wire_->set_hard_limit(Ticker::kNever);
   if (threw) {
     log::error("a request handler ended by an exception");
     close_after = true;
@@ -179,6 +180,11 @@ void Connection::cut(Error why) {
   wire_->cut(why, active_);
 }
 
+void Connection::end_by(rt::Deadline deadline) {
+  if (!deadline.is_never())
+    wire_->set_hard_limit(shard_.ticker->after(deadline.left(core_->clock.mono())));
+}
+
 void Connection::abort(std::uint64_t of) {
   if (!active_ || of != exchange || wire_->is_cut()) return;
   core_->aborted.fetch_add(1, std::memory_order_relaxed);
@@ -199,6 +205,7 @@ rt::CancelToken Connection::gone() {
           wire_->read_ahead();
         }
       };
+      wire_->give_back();
       wire_->read_ahead();
     }
   }

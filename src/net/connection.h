@@ -26,6 +26,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   void drain();  // ends when idle, else after the present exchange
   void abort(std::uint64_t exchange);
+  void end_by(rt::Deadline deadline);
   void cut(Error why);
 
   // What Exchange forwards to.

@@ -257,6 +257,7 @@ rt::Co<Status> Exchange::finish() { return connection_->finish(); }
 bool Exchange::started() const { return connection_->reply != Connection::Reply::kNone; }
 bool Exchange::finished() const { return connection_->reply == Connection::Reply::kDone; }
 void Exchange::close_after() { connection_->close_after = true; }
+void Exchange::end_by(rt::Deadline deadline) { connection_->end_by(deadline); }
 void Exchange::abort() { connection_->abort(connection_->exchange); }
 rt::CancelToken Exchange::gone() { return connection_->gone(); }
 

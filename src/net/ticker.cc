@@ -11,6 +11,7 @@ void Ticker::add(Entry& entry) {
   first_ = &entry;
   if (!scheduled_) {
     ++now_;  // time stood still while nobody looked: what was cached by tick is old
+    timer_.expires_after(tick_);
     schedule();
   }
 }
@@ -25,7 +26,6 @@ void Ticker::remove(Entry& entry) {
 
 void Ticker::schedule() {
   scheduled_ = true;
-  timer_.expires_after(tick_);
   timer_.async_wait([self = shared_from_this()](boost::system::error_code) {
     self->scheduled_ = false;
     if (!self->first_) return;
@@ -35,6 +35,8 @@ void Ticker::schedule() {
       e->on_tick(self->now_);
       e = next;
     }
+    // From the moment that was due, not from now: or each tick's lateness would add up.
+    self->timer_.expires_at(self->timer_.expiry() + self->tick_);
     self->schedule();
   });
 }

@@ -248,6 +248,98 @@ TEST(Tls, VersionsAndProtocols) {
   EXPECT_EQ(shake(rig.tls_port, TLS1_3_VERSION, "\x02h2"), "");
 }
 
+// A peer that decides by itself how its records are cut and what travels together.
+class RawPeer {
+ public:
+  explicit RawPeer(std::uint16_t port) : sock_(Sock::tcp(port)), out_(BIO_new(BIO_s_mem())) {
+    SSL_set_bio(ssl_.get(), BIO_new_socket(sock_.fd(), BIO_NOCLOSE), out_);
+    SSL_set_connect_state(ssl_.get());
+    for (int step = 0; step < 8 && SSL_do_handshake(ssl_.get()) != 1; ++step) flush(1 << 16);
+    flush(1 << 16);
+  }
+  SSL* ssl() { return ssl_.get(); }
+  // Nothing leaves before flush().
+  void write(std::string_view text) {
+    ASSERT_EQ(SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())),
+              static_cast<int>(text.size()));
+  }
+  void flush(std::size_t step) {
+    char* data = nullptr;
+    const auto size = static_cast<std::size_t>(BIO_get_mem_data(out_, &data));
+    const std::string all(data, size);
+    (void)BIO_reset(out_);
+    for (std::size_t at = 0; at < all.size(); at += step) sock_.send(all.substr(at, step));
+  }
+  std::string read_until(std::string_view end) {
+    std::string got;
+    char piece[4096];
+    while (!got.ends_with(end)) {
+      const int n = SSL_read(ssl_.get(), piece, sizeof piece);
+      if (n <= 0) break;
+      got.append(piece, static_cast<std::size_t>(n));
+    }
+    return got;
+  }
+
+ private:
+  struct Free {
+    void operator()(SSL_CTX* p) const { SSL_CTX_free(p); }
+    void operator()(SSL* p) const { SSL_free(p); }
+  };
+  Sock sock_;
+  std::unique_ptr<SSL_CTX, Free> context_{SSL_CTX_new(TLS_client_method())};
+  std::unique_ptr<SSL, Free> ssl_{SSL_new(context_.get())};
+  BIO* out_;  // the session's
+};
+
+constexpr std::string_view kPost = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello";
+
+TEST(Tls, RecordsMayBeCutAnywhere) {
+  TlsRig rig(test_server());
+  RawPeer peer(rig.tls_port);
+  for (const std::size_t step :
+       {std::size_t{1}, std::size_t{2}, std::size_t{7}, std::size_t{100}}) {
+    peer.write(kPost.substr(0, 30));  // two records, so that they are cut across too
+    peer.write(kPost.substr(30));
+    peer.flush(step);
+    EXPECT_THAT(peer.read_until("hello"), HasSubstr("200 OK"));
+  }
+}
+
+TEST(Tls, ManyRecordsInOneFlight) {
+  TlsRig rig(test_server());
+  RawPeer peer(rig.tls_port);
+  peer.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 300000\r\n\r\n");
+  for (int i = 0; i < 300; ++i) peer.write(std::string(1000, 'z'));
+  peer.write(kPost);  // and the next request right behind it
+  peer.flush(1 << 20);
+  const std::string got = peer.read_until("tls -hello");
+  EXPECT_EQ(std::ranges::count(got, 'z'), 300'000);
+  EXPECT_EQ(rig.server.stats().handled, 2U);
+}
+
+TEST(Tls, KeysMayChange) {
+  TlsRig rig(test_server());
+  RawPeer peer(rig.tls_port);
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_EQ(SSL_key_update(peer.ssl(), SSL_KEY_UPDATE_REQUESTED), 1);
+    peer.write(kPost);
+    peer.flush(3);
+    EXPECT_THAT(peer.read_until("hello"), HasSubstr("200 OK"));
+  }
+}
+
+TEST(Tls, WhoSaysGoodbyeWithItsRequestIsAnswered) {
+  TlsRig rig(test_server());
+  RawPeer peer(rig.tls_port);
+  peer.write(kPost);
+  SSL_shutdown(peer.ssl());
+  peer.flush(1 << 16);
+  // Our side of the stream is still open (RFC 8446 section 6.1).
+  SSL_set_shutdown(peer.ssl(), 0);
+  EXPECT_THAT(peer.read_until("hello"), HasSubstr("200 OK"));
+}
+
 rt::Co<void> pooled(std::uint16_t port, TlsClient tls, Client::Stats* stats) {
   Client client(co_await rt::this_executor(), testing::real_clock(), std::move(tls));
   for (int i = 0; i < 3; ++i) {

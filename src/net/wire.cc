@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::size_t kFirstBuffer = 4 * 1024;
 constexpr std::size_t kKeptBuffer = 16 * 1024;  // what an idle connection may hold
-constexpr std::size_t kGather = 16 * 1024;      // TLS: up to one record is copied together
+constexpr std::size_t kSmallPiece = 1024;
+constexpr std::size_t kGather = 16 * 1024;  // TLS: up to one record is copied together
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable_t<rt::Executor>());
 
 }  // namespace
@@ -54,8 +55,11 @@ void WireRegistry::shutdown() noexcept {
 
 void Wire::on_tick(std::uint64_t now) {
   if (now >= hard_at_ || now >= write_at_) {
+    if (now >= hard_at_) hard_expired_ = true;
+    if (now >= write_at_) write_expired_ = true;
     hard_at_ = write_at_ = Ticker::kNever;
     asio::post(socket_.get_executor(), [self = shared_from_this()] {
+      if (!self->hard_expired_ && !self->write_expired_) return;  // over meanwhile
       self->cut({Errc::kTimeout, "connection timed out"}, true);
     });
   }
@@ -83,6 +87,8 @@ void Wire::consume(std::size_t n) {
 
 void Wire::shrink() {
   lent_ = false;
+  if (gathered_.capacity() > kFirstBuffer) gathered_ = std::string();
+  if (pieces_.capacity() > kFirstBuffer) pieces_ = std::string();
   if (begin_ != end_ || reading_ || capacity_ <= kKeptBuffer) return;
   buffer_.reset();
   capacity_ = begin_ = end_ = 0;
@@ -155,7 +161,7 @@ void Wire::absorb() {
       case TlsSession::Step::kWantRead:
         return;
       case TlsSession::Step::kWantWrite:
-        // The answer to a change of keys finds the socket full.
+        // What OpenSSL itself has to say finds the socket full.
         reading_ = true;
         socket_.async_wait(Socket::wait_write,
                            [self = shared_from_this()](error_code ec) { self->on_read(ec, 0); });
@@ -239,6 +245,7 @@ rt::Co<Result<std::string_view>> Wire::read_body(BodyDecoder& decoder, std::size
                                                  std::uint64_t until_tick) {
   lent_ = false;
   for (;;) {
+    if (cut_) co_return fail(*why_);
     if (decoder.done()) {
       if (on_unasked) read_ahead();  // held back while the last piece was lent
       co_return std::string_view();
@@ -248,6 +255,8 @@ rt::Co<Result<std::string_view>> Wire::read_body(BodyDecoder& decoder, std::size
       if (!step) co_return fail(step.error());
       consume(step->consumed);
       if (step->data.empty()) continue;
+      if (step->data.size() < kSmallPiece && !buffered().empty() && !decoder.done())
+        co_return gather(decoder, step->data, most);
       lent_ = true;
       co_return step->data;
     }
@@ -259,6 +268,20 @@ rt::Co<Result<std::string_view>> Wire::read_body(BodyDecoder& decoder, std::size
     }
     co_return fail(filled.error());
   }
+}
+
+// Many small chunks go on as one piece: each would be a write of its own.
+Result<std::string_view> Wire::gather(BodyDecoder& decoder, std::string_view first,
+                                      std::size_t most) {
+  pieces_.assign(first);
+  const std::size_t room = std::min(most, 4 * kSmallPiece);
+  while (!buffered().empty() && !decoder.done() && pieces_.size() < room) {
+    const auto step = decoder.decode(buffered(), room - pieces_.size());
+    if (!step) return fail(step.error());
+    consume(step->consumed);
+    pieces_ += step->data;
+  }
+  return pieces_;
 }
 
 // --- output
@@ -293,8 +316,10 @@ Result<std::size_t> Wire::write_tls(std::string_view bytes) {
     case TlsSession::Step::kDone:
       return moved.bytes;
     case TlsSession::Step::kWantWrite:
-    case TlsSession::Step::kWantRead:  // not without renegotiation; then too the socket decides
       return std::size_t{0};
+    case TlsSession::Step::kWantRead:
+      // The other side has begun a message of its own (a ticket, a change of keys) and not finished
+      // it: nobody honest cuts these up, and waiting for the rest here would be its to prolong.
     case TlsSession::Step::kEnd:
     case TlsSession::Step::kFailed:
       break;
@@ -327,7 +352,8 @@ rt::Co<Status> Wire::write(std::initializer_list<std::string_view> given) {
       write_at_ = ticker_->after(write_time_);
       const auto [ec] = co_await socket_.async_wait(Socket::wait_write, kAwait);
       write_at_ = Ticker::kNever;
-      if (!ec) continue;
+      write_expired_ = false;
+      if (!ec && !cut_) continue;
       sent = fail(ec == asio::error::operation_aborted ? Error{Errc::kCancelled, "write cancelled"}
                                                        : Error{Errc::kIo, "connection lost"});
     }

@@ -64,8 +64,10 @@ class Wire final : public Ticker::Entry, public std::enable_shared_from_this<Wir
   void consume(std::size_t n);
   // Waits until at least one more byte is buffered; kTooLarge when the buffer is full.
   rt::Co<Status> fill(std::uint64_t until_tick);
-  // Starts filling without waiting for it, while there is room; see on_unasked.
+  // Starts filling without waiting for it, while there is room and nothing is lent; see on_unasked.
   void read_ahead();
+  // The piece of read_body() is not looked at any more.
+  void give_back() { lent_ = false; }
   // The next bytes of a body, decoded, at most `most`; empty: its end. They lie in the buffer and
   // die at the next read_body(), fill() or shrink().
   rt::Co<Result<std::string_view>> read_body(BodyDecoder& decoder, std::size_t most,
@@ -91,7 +93,10 @@ class Wire final : public Ticker::Entry, public std::enable_shared_from_this<Wir
   bool is_cut() const { return cut_; }
 
   // cut() with kTimeout when this tick comes. kNever: not.
-  void set_hard_limit(std::uint64_t tick) { hard_at_ = tick; }
+  void set_hard_limit(std::uint64_t tick) {
+    hard_at_ = tick;
+    hard_expired_ = false;  // a cut that is on its way was for what is over
+  }
   Ticker& ticker() { return *ticker_; }
   Socket& socket() { return socket_; }
 
@@ -114,6 +119,7 @@ class Wire final : public Ticker::Entry, public std::enable_shared_from_this<Wir
   rt::Co<void> park();
   void wake_later();
   Status input_error() const;
+  Result<std::string_view> gather(BodyDecoder& decoder, std::string_view first, std::size_t most);
   Result<std::size_t> write_now(std::span<const std::string_view> parts);
   Result<std::size_t> write_tls(std::string_view bytes);
 
@@ -124,11 +130,13 @@ class Wire final : public Ticker::Entry, public std::enable_shared_from_this<Wir
 
   std::unique_ptr<char[]> buffer_;
   std::size_t capacity_ = 0, begin_ = 0, end_ = 0, max_buffer_;
+  bool hard_expired_ = false, write_expired_ = false;
   bool lent_ = false;  // bytes before begin_ are still looked at
   bool reading_ = false, eof_ = false, failed_ = false, cancelled_ = false, timed_out_ = false;
   std::move_only_function<void()> resume_;
 
   std::string gathered_;  // parts of a TLS record
+  std::string pieces_;    // small runs of a body, together
   bool writing_ = false, write_failed_ = false, cut_ = false;
   std::optional<Error> why_;
   std::chrono::milliseconds write_time_;

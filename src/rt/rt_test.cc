@@ -155,6 +155,51 @@ TEST(Event, WaitAnyNamesTheEvent) {
   EXPECT_TRUE(block_on(a.wait()).has_value());
 }
 
+TEST(Subscription, RunsOnItsExecutorNowAndLater) {
+  Runtime runtime(1);
+  runtime.start();
+  SharedEvent event;
+  std::atomic<int> n{0};
+  const Subscription early(event, runtime.executor(0), [&n] { ++n; });
+  event.set();
+  event.set();
+  const Subscription late(event, runtime.executor(0), [&n] { ++n; });
+  while (n < 2) std::this_thread::yield();
+  // Whatever was posted before this has run.
+  std::atomic<bool> done{false};
+  post(runtime.executor(0), [&done] { done = true; });
+  while (!done) std::this_thread::yield();
+  EXPECT_EQ(n, 2);
+  runtime.stop();
+}
+
+// It is destroyed on its executor while another thread sets the event (run under TSan).
+TEST(Subscription, NotAfterItIsGone) {
+  Runtime runtime(1);
+  runtime.start();
+  for (int round = 0; round < 300; ++round) {
+    SharedEvent event;
+    std::atomic<bool> gone{false}, wrong{false}, ended{false};
+    std::thread other;
+    post(runtime.executor(0), [&] {
+      {
+        const Subscription here(event, runtime.executor(0), [&] { wrong = gone.load(); });
+        other = std::thread([event] { event.set(); });
+        if (round % 2 == 0) std::this_thread::yield();
+      }
+      gone = true;
+      post(runtime.executor(0), [&] { ended = true; });
+    });
+    while (!ended) std::this_thread::yield();
+    other.join();
+    std::atomic<bool> last{false};
+    post(runtime.executor(0), [&] { last = true; });
+    while (!last) std::this_thread::yield();
+    ASSERT_FALSE(wrong);
+  }
+  runtime.stop();
+}
+
 TEST(Runtime, StopsWithSuspendedCoroutines) {
   std::atomic<int> n{0};
   SharedEvent never;

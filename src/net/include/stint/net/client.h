@@ -60,7 +60,7 @@ struct CallBounds {
 // back to the pool. For the client's executor; abort_handle()'s product is for any thread.
 //
 // Back-pressure: write() returns when the socket took the bytes; nothing is read ahead beyond one
-// buffer of 16 KiB.
+// buffer (twice the head's limit, 32 KiB at least).
 // Errors: kTimeout, kCancelled (aborted), kUnavailable (cannot be reached), kUnauthenticated (TLS),
 // kIo (connection lost, truncated body), kMalformed, kTooLarge, kLimit, kUnsupported: framing that
 // is ambiguous is refused, never guessed.

@@ -16,6 +16,7 @@
 #include "stint/net/tls.h"
 #include "stint/rt/cancel.h"
 #include "stint/rt/co.h"
+#include "stint/rt/deadline.h"
 
 namespace stint::rt {
 class Runtime;
@@ -93,6 +94,7 @@ class Exchange {
   rt::Co<Result<std::string>> read_body(std::size_t limit);
   // The next bytes, decoded from chunks, at most `most`; empty: the end. They die with the next
   // read. Sends 100 Continue first where it is awaited.
+  // They die with gone(), too.
   rt::Co<Result<std::string_view>> read_piece(std::size_t most = std::string_view::npos);
 
   // Connection, Date, Content-Length and Transfer-Encoding are ours; give none of them, except that
@@ -111,6 +113,8 @@ class Exchange {
   // The connection ends after this exchange. Before respond() or start().
   void close_after();
 
+  // Breaks the exchange off at `deadline`, wherever it is. For an answer that has begun.
+  void end_by(rt::Deadline deadline);
   void abort();
   AbortHandle abort_handle() const;
   // Cancelled when the client went away (closed its side or reset), on abort() and on stop(). From

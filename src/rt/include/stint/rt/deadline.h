@@ -18,6 +18,11 @@ class Deadline {
   MonoTime at() const { return at_; }
   bool is_never() const { return at_ == MonoTime::max(); }
   bool passed(MonoTime now) const { return now >= at_; }
+  // Until then; 0 when it has passed.
+  std::chrono::milliseconds left(MonoTime now) const {
+    if (passed(now)) return std::chrono::milliseconds(0);
+    return std::chrono::ceil<std::chrono::milliseconds>(at_ - now);
+  }
   // The earlier of both.
   Deadline min(Deadline o) const { return Deadline(at_ < o.at_ ? at_ : o.at_); }
 
