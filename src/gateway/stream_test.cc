@@ -139,17 +139,24 @@ TEST_F(Streams, APauseCutsToo) {
 
 // The whole answer comes while the request's body waits for the socket.
 TEST_F(Streams, AnAnswerMayEndWhileTheRequestIsStuck) {
-  upstream.script = refuse_and_wait;
+  upstream.script = refuse_late;
   Sock sock = begin_upload();
+  std::atomic<int> chunks{0};
   std::thread sender([&] {
-    for (int i = 0; i < 512; ++i)
-      if (!sock.send(chunk(std::string(64 * 1024, 'x')))) break;
+    while (chunks < 2048 && sock.send(chunk(std::string(64 * 1024, 'x')))) ++chunks;
   });
+  // All buffers on the way are full when nothing has moved for many looks in a row.
+  int before = 0, still = 0;
+  ASSERT_TRUE(eventually([&] {
+    still = chunks == before && chunks > 0 ? still + 1 : 0;
+    before = chunks;
+    return still >= 50;
+  }));
+  upstream.release.set();
   const Answer got = read_answer(sock);
   EXPECT_EQ(got.status, 413U);
   EXPECT_EQ(got.body, "too big for me");
   sender.join();  // the gateway closes on who goes on sending
-  upstream.release.set();
   upstream.script = Upstream::plain;
   EXPECT_EQ(send({}).status, 200U);  // the gateway is there
 }

@@ -66,12 +66,13 @@ inline rt::Co<void> echo(net::Exchange& ex, Upstream& self) {
   if (!going) self.broken = true;
 }
 
-// Answers in full, keeps the connection and reads no byte of the request's body.
-inline rt::Co<void> refuse_and_wait(net::Exchange& ex, Upstream& self) {
+// Answers in full when it is told to, keeps the connection and reads no byte of the request's body.
+inline rt::Co<void> refuse_late(net::Exchange& ex, Upstream& self) {
   self.note(ex, "", false);
+  [[maybe_unused]] const auto released = co_await self.release.wait();
   [[maybe_unused]] const auto sent =
       co_await ex.respond({.status = 413, .headers = {}, .body = "too big for me"});
-  [[maybe_unused]] const auto released = co_await self.release.wait();
+  co_await rt::sleep_for(std::chrono::milliseconds(500));
 }
 
 inline rt::Co<void> refuse_early(net::Exchange& ex, Upstream& self) {
