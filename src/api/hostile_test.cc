@@ -149,6 +149,12 @@ TEST_F(HostileApi, ADeclaredStateIsRefusedWithItsReason) {
   };
   constexpr std::string_view kNoLimits =
       R"({"request_bytes":1,"response_bytes":1,"connect_timeout":0,"response_timeout":1,"idle_timeout":1,"concurrent":1})";
+  constexpr std::string_view kVastLimits =
+      R"({"request_bytes":1125899906842625,"response_bytes":1,"connect_timeout":1,"response_timeout":1,"idle_timeout":1,"concurrent":1})";
+  const auto pem = [](std::string_view kind) {
+    const std::string text = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+    return json::write(json::Value(text + "-----BEGIN " + std::string(kind) + "-----\nAA==\n"));
+  };
   const std::string ec =
       R"({"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0")";
   struct Row {
@@ -211,6 +217,30 @@ TEST_F(HostileApi, ADeclaredStateIsRefusedWithItsReason) {
        "an action of two classes"},
       {"upstream_limits", changed("upstream", "desk", "limits", kNoLimits),
        "limits of an upstream"},
+      {"upstream_bytes_over_the_ceiling", changed("upstream", "desk", "limits", kVastLimits),
+       "limits of an upstream"},
+      {"upstream_action_unclassified",
+       changed("upstream", "desk", "actions",
+               R"([{"action":"a","class":"unclassified","match":"GET /a"}])"),
+       "class of an action"},
+      {"roots_with_a_private_key", changed("upstream", "desk", "tls_ca", pem("PRIVATE KEY")),
+       "tls_ca holds a private key"},
+      {"roots_that_are_none", changed("upstream", "desk", "tls_ca", "\"x\""),
+       "tls_ca is no PEM certificate"},
+      {"roots_for_plain_http", changed("upstream", "desk", "tls_ca", pem("CERTIFICATE")),
+       "tls_ca needs an https url"},
+      {"text_of_two_lines", changed("upstream", "desk", "description", R"("a\nb")"),
+       "a text is not one line of 4096 bytes"},
+      {"text_long", changed("agent", "coder", "description", "\"" + std::string(4097, 'a') + "\""),
+       "a text is not one line of 4096 bytes"},
+      {"list_long",
+       changed("agent", "coder", "labels",
+               json::write(json::Value(json::Array(1001, json::Value("a"))))),
+       "a list of more than 1000"},
+      {"credential_path_without_file", changed("credential", "git-password", "path", "\"p\""),
+       "a path goes with source file"},
+      {"credential_file_without_path", changed("credential", "git-password", "source", "\"file\""),
+       "a path goes with source file"},
       {"injected_line_feed",
        changed("upstream", "git", "inject",
                R"({"as":"header","credential":"git-password","format":"{secret}\r\nX: y",)"
@@ -237,6 +267,10 @@ TEST_F(HostileApi, ADeclaredStateIsRefusedWithItsReason) {
             row.reason);
   }
   EXPECT_EQ(edge.log().size(), before);
+  // What PUT refuses is no plan.
+  refused(as_operator("POST", "/v1/resources/plan",
+                      changed("upstream", "desk", "url", "\"http://desk.test\"")),
+          400, "url of an upstream");
 }
 
 // --- a disk that cannot be written

@@ -108,7 +108,7 @@ rt::Co<Reply> Core::open_task(Call* call) {
   auto client = parts.opener.authenticate(asked.assertion_type, asked.assertion, asked.client_id,
                                           presenter->binding(), now);
   if (!client) {
-    report(*call, client.error(), "");
+    report(*call, client.error(), client.error().agent);
     if (co_await parts.opener.borrowed(asked.assertion)) report_borrowed(*call);
     co_return refused(*call, client.error());
   }

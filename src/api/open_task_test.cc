@@ -199,9 +199,53 @@ TEST_F(OpenTask, AParentsTokenDelegates) {
     EXPECT_EQ(got.raw.status, row.status);
     EXPECT_EQ(got.reason(), row.reason);
     EXPECT_EQ(edge.signals().size(), signals + (row.signalled ? 1 : 0));
+    for (const auto& e : edge.log())  // a signal names somebody
+      if (e.kind == "signal") EXPECT_TRUE(e.bytes.contains(R"("agent":")")) << e.bytes;
     EXPECT_EQ(edge.count("decision"), events + row.events);
   }
   EXPECT_EQ(edge.count("task.delegated"), 1U);
+}
+
+// What is wrong with the rest of a request does not use the child's assertion up.
+TEST_F(OpenTask, ABadRequestSpendsNoActorToken) {
+  const auto parent = edge.open(edge.coder);
+  const std::string actor = edge.actor_token(edge.helper);
+  const auto with = [&](std::string_view member, json::Value value, Headers headers = {}) {
+    json::Object b = asking();
+    b["subject_token"] = parent.token->token;
+    b["actor_token"] = actor;
+    b[member] = std::move(value);
+    return post(b, std::move(headers));
+  };
+  EXPECT_EQ(with("purpose", 7).reason(), "json member type");
+  EXPECT_EQ(with("resource", "https://other.test").reason(), "resource is not known here");
+  EXPECT_EQ(with("ttl", 60, {{"Idempotency-Key", "a b"}}).raw.status, 400U);
+  EXPECT_EQ(with("ttl", 60).raw.status, 201U);
+  const auto again = with("ttl", 60);
+  EXPECT_EQ(again.raw.status, 401U);
+  EXPECT_EQ(again.reason(), "the client assertion was used before");
+}
+
+// Refusals that pass by themselves are told so, and not as bad credentials.
+TEST_F(OpenTask, APausedParentAndTooManyChildrenMayPass) {
+  const auto parent = edge.open(edge.coder);
+  const auto child = [&] {
+    json::Object b = asking();
+    b["subject_token"] = parent.token->token;
+    b["actor_token"] = edge.actor_token(edge.helper);
+    return post(b);
+  };
+  for (std::size_t i = 0; i < domain::TaskLimits().max_children; ++i)
+    ASSERT_EQ(child().raw.status, 201U);
+  const auto many = child();
+  EXPECT_EQ(many.raw.status, 429U);
+  EXPECT_EQ(many.reason(), "the task has too many open children");
+  ASSERT_TRUE(rt::block_on(edge.authority->pause(parent.task.id, domain::Why::kOperator,
+                                                 authority::Actor::local_operator(0))));
+  const auto paused = child();
+  EXPECT_EQ(paused.raw.status, 403U);
+  EXPECT_EQ(paused.reason(), "the task is paused");
+  EXPECT_EQ(paused.header("WWW-Authenticate"), "");
 }
 
 }  // namespace

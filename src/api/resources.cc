@@ -164,6 +164,7 @@ rt::Co<Reply> Core::plan_resources(Call* call) {
   STINT_CO_TRY(json::only_keys(body, {"resources"}));
   const auto* list = STINT_CO_TRY(json::array_at(body, "resources"));
   const auto desired = STINT_CO_TRY(read_resources(*list));
+  STINT_CO_TRY(resource::check(desired));  // what PUT would refuse is no plan
   const auto directory = parts.authority.directory();
   const auto plan = resource::diff(directory->resources(), desired);
   json::Array entries, missing;

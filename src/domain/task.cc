@@ -80,7 +80,7 @@ Result<Task> open(OpenOrder order, const TaskLimits& limits, TaskId id, WallTime
   auto grants = STINT_TRY(normalise(std::move(order.grants), limits.grants));
   const seconds life = order.life.value_or(limits.default_life);
   if (life < seconds(1)) return fail(Errc::kMalformed, "deadline is not in the future");
-  if (life > limits.max_life) return fail(Errc::kLimit, "deadline is past the longest allowed");
+  if (life > limits.max_life) return fail(Errc::kMalformed, "deadline is past the longest allowed");
   if (order.idle_limit < seconds(0) || order.presence_limit < seconds(0))
     return fail(Errc::kMalformed, "negative limit");
   if (order.attended && order.presence_limit == seconds(0))
@@ -113,7 +113,7 @@ Result<Task> open(OpenOrder order, const TaskLimits& limits, TaskId id, WallTime
 Result<Task> delegate(const Task& parent, OpenOrder order, const TaskLimits& limits, TaskId id,
                       WallTime now) {
   STINT_TRY(live(parent, now));
-  if (parent.depth >= limits.max_depth) return fail(Errc::kLimit, "delegation too deep");
+  if (parent.depth >= limits.max_depth) return fail(Errc::kMalformed, "delegation too deep");
   order.human = parent.human;
   order.consent = Consent::kDelegated;
   order.acr = parent.acr;

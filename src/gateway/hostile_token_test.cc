@@ -170,8 +170,11 @@ const TokenRow kTokens[] = {
     {"cnf_unknown", [](Hostile& h) { return h.claiming("cnf", R"({"kid":"k"})"); }, "token claims"},
     {"cnf_both", [](Hostile& h) { return h.claiming("cnf", R"({"jkt":"a","x5t#S256":"b"})"); },
      "token claims"},
-    {"cnf_of_another", [](Hostile& h) { return h.claiming("cnf", R"({"jkt":"abc"})"); }, "dpop key",
-     "key-mismatch"},
+    {"cnf_of_another",
+     [](Hostile& h) {
+       return h.claiming("cnf", R"({"jkt":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"})");
+     },
+     "dpop key", "key-mismatch"},
     {"task_of_another_form", [](Hostile& h) { return h.claiming("task", R"({"id":"x"})"); },
      "token claims"},
     {"grants_no_array", [](Hostile& h) { return h.claiming("authorization_details", "{}"); },

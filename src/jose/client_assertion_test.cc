@@ -31,6 +31,14 @@ struct Row {
   std::string_view reason;
   const char* source;
 };
+constexpr const char* kThumb = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";  // RFC 9449 s6.1
+const std::string kJkt = R"({"jkt":")" + std::string(kThumb) + R"("})";
+const std::string kX5t = R"({"x5t#S256":")" + std::string(kThumb) + R"("})";
+const std::string kBoth =
+    R"({"jkt":")" + std::string(kThumb) + R"(","x5t#S256":")" + kThumb + R"("})";
+const std::string kShort = R"({"jkt":")" + std::string(42, 'a') + R"("})";
+const std::string kLong = R"({"x5t#S256":")" + std::string(44, 'a') + R"("})";
+const std::string kPadded = R"({"jkt":")" + std::string(42, 'a') + R"(="})";
 const std::string kLongJti = "\"" + std::string(129, 'j') + "\"";
 const Row kRows[] = {
     {"good", false, "x", "1", Errc{}, "", ""},
@@ -77,11 +85,17 @@ const Row kRows[] = {
     {"nbf ahead", false, "nbf", "1790000031", Errc::kNotYetValid, "jwt nbf", "RFC 7523 s3 (5)"},
     {"iat ahead", false, "iat", "1790000031", Errc::kNotYetValid, "jwt iat", "RFC 7523 s3 (6)"},
     {"exp type", false, "exp", "\"soon\"", Errc::kMalformed, "jwt time", ""},
-    {"cnf of a key", false, "cnf", R"({"jkt":"k"})", Errc{}, "", "RFC 7800 s3.1"},
-    {"cnf of a certificate", false, "cnf", R"({"x5t#S256":"c"})", Errc{}, "", "RFC 8705 s3.1"},
+    {"cnf of a key", false, "cnf", kJkt.c_str(), Errc{}, "", "RFC 7800 s3.1"},
+    {"cnf of a certificate", false, "cnf", kX5t.c_str(), Errc{}, "", "RFC 8705 s3.1"},
+    {"cnf short", false, "cnf", kShort.c_str(), Errc::kMalformed, "assertion cnf",
+     "RFC 9449 s6.1: a SHA-256"},
+    {"cnf long", false, "cnf", kLong.c_str(), Errc::kMalformed, "assertion cnf",
+     "RFC 8705 s3.1: a SHA-256"},
+    {"cnf padded", false, "cnf", kPadded.c_str(), Errc::kMalformed, "assertion cnf",
+     "RFC 9449 s6.1: base64url"},
     {"cnf empty", false, "cnf", "{}", Errc::kMalformed, "assertion cnf", "RFC 7800 s3.1"},
-    {"cnf of two keys", false, "cnf", R"({"jkt":"k","x5t#S256":"c"})", Errc::kMalformed,
-     "assertion cnf", "RFC 7800 s3.1"},
+    {"cnf of two keys", false, "cnf", kBoth.c_str(), Errc::kMalformed, "assertion cnf",
+     "RFC 7800 s3.1"},
     {"cnf of another kind", false, "cnf", R"({"jwk":{}})", Errc::kMalformed, "assertion cnf",
      "not passed over"},
     {"cnf no object", false, "cnf", "\"k\"", Errc::kMalformed, "assertion cnf", "RFC 7800 s3.1"},
@@ -111,11 +125,11 @@ TEST(ClientAssertion, SaysWhoAndWhatToRemember) {
 }
 
 TEST(ClientAssertion, MayNameTheKeyOfItsInstance) {
-  const auto named = [](const char* cnf) {
-    return check(forge(kHeader, with(kPayload, "cnf", cnf), kKey), set_of(kKey, "k1"))->cnf;
+  const auto named = [](const std::string& cnf) {
+    return check(forge(kHeader, with(kPayload, "cnf", cnf.c_str()), kKey), set_of(kKey, "k1"))->cnf;
   };
-  EXPECT_EQ(named(R"({"jkt":"k"})"), (Confirmation{.jkt = "k", .x5t_s256 = ""}));
-  EXPECT_EQ(named(R"({"x5t#S256":"c"})"), (Confirmation{.jkt = "", .x5t_s256 = "c"}));
+  EXPECT_EQ(named(kJkt), (Confirmation{.jkt = kThumb, .x5t_s256 = ""}));
+  EXPECT_EQ(named(kX5t), (Confirmation{.jkt = "", .x5t_s256 = kThumb}));
 }
 
 TEST(ClientAssertion, AnotherKeyAnotherIssuerNoKeys) {

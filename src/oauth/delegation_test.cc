@@ -1,6 +1,7 @@
 // Delegation by token exchange (RFC 8693): the parent asks, with its own key; the child's assertion
 // is the actor token. docs/adr/0010.
 #include "oauth_for_test.h"
+#include "stint/audit/event.h"
 
 namespace stint::oauth {
 namespace {
@@ -27,6 +28,14 @@ class Delegation : public OAuthTest {
     edge.clock.advance(time);
     edge.authority->confirm_view();
     edge.log();
+  }
+  std::vector<std::string> signalled_agents() {
+    std::vector<std::string> out;
+    for (const auto& e : edge.log())
+      if (const auto entry = testkit::must_have(audit::parse(e.bytes));
+          const auto* s = std::get_if<audit::Signal>(&entry.event))
+        out.push_back(s->agent);
+    return out;
   }
   static std::int64_t exp_of(const Told& told) {
     return claims_of(told.text("access_token")).at("exp").as_int64();
@@ -112,6 +121,11 @@ TEST_F(Delegation, IsRefusedAndNothingOpens) {
       {"actor_names_no_key",
        [](Ask& a, testkit::Edge& e) { a.set("actor_token", e.assertion(e.helper)); }, 400,
        "invalid_request", "actor_token names no key"},
+      {"actor_key_of_no_form",
+       [&](Ask& a, testkit::Edge& e) {
+         a.set("actor_token", assertion_with(e.helper, {{"cnf", json::Object{{"jkt", "k"}}}}));
+       },
+       400, "invalid_request", "assertion cnf"},
       {"actor_forged",
        [](Ask& a, testkit::Edge& e) {
          auto thief = testkit::TestAgent{.name = "helper",
@@ -210,6 +224,45 @@ TEST_F(Delegation, HasADepth) {
   EXPECT_EQ(edge.count("task.opened"), 5U);
 }
 
+TEST_F(Delegation, HasABreadth) {
+  const std::string token = parent().text("access_token");
+  for (std::size_t i = 0; i < domain::TaskLimits().max_children; ++i)
+    ASSERT_EQ(send(delegation(edge.coder, token, edge.helper)).status, 200U);
+  // A child may end: not to be given up.
+  const Told told = send(delegation(edge.coder, token, edge.helper));
+  expect_refused(told, 503, "temporarily_unavailable", "the task has too many open children");
+  EXPECT_TRUE(told.headers.has("Retry-After"));
+}
+
+// What an operator said of the child's agent is not for its parent to get round.
+TEST_F(Delegation, StaysInTheEnvironmentOfTheChildsAgent) {
+  const auto in = [&](std::string_view coder, std::string_view helper) {
+    auto declared = edge.declared();
+    for (auto& agent : declared.agents)
+      agent.environment = agent.name == "coder" ? coder : agent.name == "helper" ? helper : "";
+    edge.apply(std::move(declared));
+    return send(delegation(edge.coder, parent().text("access_token"), edge.helper));
+  };
+  for (const std::string_view parents : {"", "production"})
+    expect_refused(in(parents, "staging"), 400, "invalid_authorization_details",
+                   "the agent works in another environment");
+  EXPECT_EQ(edge.count("task.delegated"), 0U);
+  EXPECT_EQ(in("staging", "staging").status, 200U);
+  EXPECT_EQ(in("staging", "").status, 200U);
+}
+
+// Policy judges the child, and the proof of the request is its parent's.
+TEST_F(Delegation, TheParentsProofIsNotTheChilds) {
+  auto declared = edge.declared();
+  declared.add(resource::Policy{
+      .name = "fresh.cedar",
+      .text = "@id(\"fresh-child\")\nforbid (principal, action == Action::\"task.delegate\", "
+              "resource) when { context.request.fresh_proof };\n"});
+  edge.apply(std::move(declared));
+  const Told child = send(delegation(edge.coder, parent().text("access_token"), edge.helper));
+  EXPECT_EQ(child.status, 200U) << child.body;
+}
+
 TEST_F(Delegation, OfATokenThatIsOverIsRefused) {  // 8693 8
   const Told told = parent();
   const auto asked_with = [&](const Told& t) {
@@ -234,13 +287,22 @@ TEST_F(Delegation, AnActorTokenAuthenticatesWithItsOwnKeyAlone) {
   as_child.set("client_assertion", edge.actor_token(edge.helper));
   expect_refused(send(as_child), 401, "invalid_client", "the client assertion is for another key");
   EXPECT_EQ(edge.signals(), std::vector<std::string>{"key-mismatch"});
-  // Nor where no key is asked for.
+  EXPECT_EQ(signalled_agents(), std::vector<std::string>{"helper"});  // whose assertion it is
+  pass(1s);
+  Ask beside = exchange(edge.coder);
+  beside.set("actor_token", edge.actor_token(edge.helper));
+  beside.set("actor_token_type", "urn:ietf:params:oauth:token-type:jwt");
+  expect_refused(send(beside), 400, "invalid_request", "the client assertion is for another key");
+  EXPECT_EQ(signalled_agents(), (std::vector<std::string>{"helper", "coder"}));  // who sent it
+  pass(1s);
+  // Nor where no key is asked for; an instance that names its key everywhere is not suspected.
   const Told told = parent();
   for (const char* endpoint : {"introspect", "revoke"}) {
     Ask a = about(edge.helper, endpoint, told.text("access_token"));
     a.set("client_assertion", edge.actor_token(edge.helper));
     expect_refused(send(a), 401, "invalid_client", "the client assertion is for another key");
   }
+  EXPECT_EQ(edge.signals().size(), 2U);
   // With that key it is the child's own.
   Ask own = exchange(edge.helper);
   own.set("client_assertion", edge.actor_token(edge.helper));

@@ -134,7 +134,7 @@ rt::Co<Answer<opening::Client>> Endpoints::Impl::authenticate(
       posted->get("client_id"), presented, posted->now);
   if (!client) {
     if (!client.error().signal.empty())
-      report(client.error().signal, true, *posted, where, "", std::nullopt);
+      report(client.error().signal, true, *posted, where, client.error().agent, std::nullopt);
     co_await report_borrowed(posted, shown, where, "");
     co_return std::unexpected(failure_of(client.error()));
   }
@@ -143,6 +143,8 @@ rt::Co<Answer<opening::Client>> Endpoints::Impl::authenticate(
     const auto second =
         parts.opener.authenticate(opening::kClientAssertionType, actor, "", presented, posted->now);
     if (!second) {
+      if (!second.error().signal.empty())
+        report(second.error().signal, true, *posted, where, client->agent(), std::nullopt);
       co_await report_borrowed(posted, actor, where, client->agent());
       co_return refuse("invalid_request", second.error().error);
     }

@@ -168,8 +168,8 @@ TEST_F(HandleTest, WhilePausedNothingIsMinted) {
   const Told told = send(a);
   expect_refused(told, 503, "temporarily_unavailable", "the task is paused");
   EXPECT_TRUE(told.headers.has("Retry-After"));
-  expect_refused(send(delegation(edge.coder, first.text("access_token"), edge.helper)), 400,
-                 "invalid_request", "the task is paused");
+  expect_refused(send(delegation(edge.coder, first.text("access_token"), edge.helper)), 503,
+                 "temporarily_unavailable", "the task is paused");
   EXPECT_EQ(edge.count("token.minted"), 1U);
   EXPECT_EQ(edge.count("task.opened"), 1U);
 }

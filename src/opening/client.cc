@@ -31,16 +31,22 @@ Outcome<Client> Opener::authenticate(std::string_view assertion_type, std::strin
     return refuse({Errc::kUnsupported, "client_assertion_type is not known here"}, Part::kClient);
   auto read = asserted(assertion, client_id, now);
   if (!read) return std::unexpected(read.error());
-  if (read->key && read->key != presented)
+  // Last of what is about the assertion itself: only what was good is remembered.
+  if (const auto once = counted(read->client.agent(), read->jti, now); !once)
+    return std::unexpected(once.error());
+  if (read->key && read->key != presented) {
+    // Nobody is suspected where no key was asked for: an instance may name its key everywhere.
     return std::unexpected(
         Refusal{.error = {Errc::kWrongKey, "the client assertion is for another key"},
                 .part = Part::kClient,
-                .signal = "key-mismatch"});
+                .signal = presented ? "key-mismatch" : "",
+                .agent = read->client.agent()});
+  }
   return std::move(read->client);
 }
 
 Outcome<Opener::Asserted> Opener::asserted(std::string_view assertion, std::string_view client_id,
-                                           WallTime now) {
+                                           WallTime now) const {
   const auto failed = [] {
     return refuse({Errc::kUnauthenticated, "client authentication failed"}, Part::kClient);
   };
@@ -67,18 +73,20 @@ Outcome<Opener::Asserted> Opener::asserted(std::string_view assertion, std::stri
     case resource::AgentStatus::kRetired:
       return refuse({Errc::kDenied, "the agent is retired"}, Part::kClient);
   }
-  // Last: only what was good is remembered.
-  const Status once = impl_->assertions.once(verified->client_id, verified->jti, now);
-  if (!once) {
-    if (once.error().code == Errc::kReplayed)
-      return refuse({Errc::kReplayed, "the client assertion was used before"}, Part::kClient);
-    return refuse(once.error(), Part::kServer);
-  }
   return Asserted{
       .client = Client(verified->client_id, {.scope = std::string(kScope),
                                              .key = verified->client_id + '\0' + verified->jti,
                                              .expires = verified->exp + jose::kAssertionLeeway}),
+      .jti = verified->jti,
       .key = key_of(verified->cnf)};
+}
+
+Outcome<void> Opener::counted(std::string_view agent, std::string_view jti, WallTime now) {
+  const Status once = impl_->assertions.once(agent, jti, now);
+  if (once) return {};
+  if (once.error().code == Errc::kReplayed)
+    return refuse({Errc::kReplayed, "the client assertion was used before"}, Part::kClient);
+  return refuse(once.error(), Part::kServer);
 }
 
 }  // namespace stint::opening

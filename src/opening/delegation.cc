@@ -16,6 +16,11 @@ bool names(const jose::Confirmation& cnf, const domain::Binding& binding) {
   __builtin_trap();
 }
 
+Refusal of_subject(Refusal r) {
+  if (r.part != Part::kServer) r.part = Part::kSubject;
+  return r;
+}
+
 }  // namespace
 
 Outcome<Parent> Opener::parent(std::string_view compact, const Client& client,
@@ -39,42 +44,48 @@ Outcome<Parent> Opener::parent(std::string_view compact, const Client& client,
   return Parent(*std::move(token));
 }
 
-Outcome<Child> Opener::child(std::string_view actor_token, WallTime now) {
-  const auto of_subject = [](Refusal r) {
-    if (r.part != Part::kServer) r.part = Part::kSubject;
-    return std::unexpected(r);
-  };
+Outcome<Child> Opener::child(std::string_view actor_token, WallTime now) const {
   if (actor_token.empty())
     return refuse({Errc::kMissing, "actor_token is missing"}, Part::kSubject);
   auto read = asserted(actor_token, "", now);
-  if (!read) return of_subject(read.error());
+  if (!read) return std::unexpected(of_subject(read.error()));
   if (!read->key)
     return refuse({Errc::kMissing, "actor_token names no key: it needs cnf"}, Part::kSubject);
-  return Child(std::move(read->client), *std::move(read->key));
+  return Child(std::move(read->client), *std::move(read->key), std::move(read->jti), now);
 }
 
 rt::Co<Outcome<authority::Opened>> Opener::delegate(Client client, Parent parent, Child child,
                                                     Wanted wanted,
                                                     std::optional<std::string> audience,
                                                     Where where) {
-  if (const Status known = check_known(wanted.grants, *impl_->authority.directory()); !known) {
-    const Refusal refusal{.error = known.error(),
-                          .part = Part::kDetails,
-                          .task = parent.task(),
-                          .token = parent.claims().jti};
-    refused(policy::Operation::kDelegate, client, refusal, where);
-    co_return std::unexpected(refusal);
-  }
+  const auto directory = impl_->authority.directory();
+  const auto refused_here = [&](Refusal r) {
+    r.task = parent.task();
+    r.token = parent.claims().jti;
+    refused(policy::Operation::kDelegate, client, r, where);
+    return std::unexpected(r);
+  };
+  if (const Status known = check_known(wanted.grants, *directory); !known)
+    co_return refused_here({.error = known.error(), .part = Part::kDetails});
+  const auto above = impl_->authority.task(parent.task());
+  // A child's environment is its parent's: an agent that an operator put elsewhere takes none.
+  if (const auto* agent = directory->agent(child.agent());
+      above && agent != nullptr && !agent->agent.environment.empty() &&
+      agent->agent.environment != above->environment)
+    co_return refused_here({.error = {Errc::kDenied, "the agent works in another environment"},
+                            .part = Part::kDetails});
+  if (const auto once = counted(child.agent(), child.jti_, child.seen_); !once)
+    co_return refused_here(of_subject(once.error()));
   auto order = order_of(Wanted(wanted), child.agent(), domain::Binding(child.binding()));
   order.consent = domain::Consent::kDelegated;
   // What the child does not name it takes over: only asking for more is refused.
-  if (const auto task = impl_->authority.task(parent.task()); task && !wanted.ceiling)
-    order.ceiling = task->ceiling;
+  if (above && !wanted.ceiling) order.ceiling = above->ceiling;
   // The token may be narrower than its task, and never wider.
   const auto carried = domain::decode_grants(parent.claims().authorization_details);
   if (!carried) co_return refuse(carried.error(), Part::kSubject);
   auto request = request_of(std::move(order), client, std::move(audience), where);
   request.spend.push_back(child.spend());
+  request.request.fresh_proof = false;  // policy judges the child, and it proved nothing here
   auto opened = co_await impl_->authority.delegate({.parent = parent.task(),
                                                     .parent_token = parent.claims().jti,
                                                     .parent_token_expires = parent.claims().exp,

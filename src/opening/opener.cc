@@ -49,7 +49,6 @@ Part part_of(Errc code) {
   switch (code) {
     case Errc::kMalformed:
     case Errc::kTooLarge:
-    case Errc::kLimit:     // longer or deeper than the service allows
     case Errc::kConflict:  // the reference is bound to another task
     case Errc::kUnknownKey:
     case Errc::kMissing:
@@ -62,13 +61,12 @@ Part part_of(Errc code) {
     case Errc::kReplayed:
       return Part::kClient;
     case Errc::kTaskClosed:
-    case Errc::kTaskPaused:
     case Errc::kExpired:
     case Errc::kRevoked:
     case Errc::kWrongKey:
       return Part::kSubject;
-    default:
-      return Part::kServer;  // not decided or not recorded
+    default:  // not decided or not recorded; a parent paused, its children too many for now
+      return Part::kServer;
   }
 }
 

@@ -29,9 +29,10 @@ struct Opener::Impl {
   jose::ReplayCache assertions;
 };
 
-// A client assertion that was good, and counted; the key that it names, if it names one.
+// A client assertion that was good; the key that it names, if it names one.
 struct Opener::Asserted {
   Client client;
+  std::string jti;
   std::optional<domain::Binding> key;
 };
 

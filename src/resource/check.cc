@@ -1,8 +1,10 @@
 #include "stint/http/check.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <set>
 
+#include "shape.h"
 #include "stint/codec/url.h"
 #include "stint/http/hygiene.h"
 #include "stint/http/target.h"
@@ -30,11 +32,24 @@ bool all_names(const std::vector<std::string>& names) {
   return std::ranges::all_of(names, domain::valid_name);
 }
 
+Status check_texts(std::initializer_list<std::string_view> texts) {
+  if (!std::ranges::all_of(texts, is_one_line)) return bad("a text is not one line of 4096 bytes");
+  return {};
+}
+
+Status check_list(const std::vector<std::string>& list) {
+  if (list.size() > kMaxList) return bad("a list of more than 1000");
+  if (!std::ranges::all_of(list, is_one_line)) return bad("a text is not one line of 4096 bytes");
+  return {};
+}
+
 bool within(seconds value, std::int64_t least, std::int64_t most) {
   return value >= seconds(least) && value <= seconds(most);
 }
 
 Status check_issuer(const Issuer& issuer) {
+  STINT_TRY(check_texts({issuer.url, issuer.groups_claim, issuer.email_claim}));
+  STINT_TRY(check_list(issuer.audiences));
   if (!usable_url(issuer.url)) return bad("url of an issuer");
   if (issuer.audiences.empty()) return bad("an issuer without audiences");
   if (!within(issuer.max_age, 10, 86400)) return bad("max_age of an issuer");
@@ -42,6 +57,8 @@ Status check_issuer(const Issuer& issuer) {
 }
 
 Status check_human(const Human& human, const Resources& all) {
+  STINT_TRY(check_texts({human.subject, human.email}));
+  STINT_TRY(check_list(human.groups));
   if (human.subject.empty()) return bad("a human without subject");
   if (all.issuer(human.issuer) == nullptr) return bad("a human of an unknown issuer");
   for (const auto& group : human.groups)
@@ -49,7 +66,17 @@ Status check_human(const Human& human, const Resources& all) {
   return {};
 }
 
+Status check_credential(const Credential& credential) {
+  STINT_TRY(check_texts({credential.description, credential.path}));
+  if ((credential.source == Credential::Source::kFile) == credential.path.empty())
+    return bad("a path goes with source file");
+  return {};
+}
+
 Status check_agent(const Agent& agent, const Resources& all) {
+  STINT_TRY(check_texts({agent.description, agent.environment}));
+  STINT_TRY(check_list(agent.labels));
+  if (agent.trust.size() > kMaxList) return bad("a list of more than 1000");
   if (all.human(agent.owner) == nullptr && all.group(agent.owner) == nullptr)
     return bad("an agent of an unknown owner");
   if (agent.trust.empty()) return bad("an agent without trust");
@@ -73,28 +100,54 @@ Status check_injection(const Injection& inject, const Resources& all) {
 }
 
 Status check_limits(const UpstreamLimits& l) {
-  if (l.request_bytes < 0 || l.response_bytes < 0 || l.concurrent < 1 || l.concurrent > 100'000 ||
+  if (l.request_bytes < 0 || l.request_bytes > kMaxSize || l.response_bytes < 0 ||
+      l.response_bytes > kMaxSize || l.concurrent < 1 || l.concurrent > 100'000 ||
       !within(l.connect_timeout, 1, 300) || !within(l.response_timeout, 1, 3600) ||
       !within(l.idle_timeout, 1, 3600))
     return bad("limits of an upstream");
   return {};
 }
 
+// It is stored and shown as it is: nothing secret may be in it.
+Status check_roots(const Upstream& upstream) {
+  if (upstream.tls_ca.empty()) return {};
+  if (upstream.tls_ca.contains("PRIVATE KEY-----")) return bad("tls_ca holds a private key");
+  if (!upstream.tls_ca.contains("-----BEGIN CERTIFICATE-----"))
+    return bad("tls_ca is no PEM certificate");
+  if (upstream.url.starts_with("http:")) return bad("tls_ca needs an https url");
+  return {};
+}
+
+Status check_actions(const Upstream& upstream) {
+  if (upstream.kind == UpstreamKind::kGit && !upstream.actions.empty())
+    return bad("actions of a git upstream");
+  if (upstream.actions.size() > kMaxList) return bad("a list of more than 1000");
+  for (const ActionRule& rule : upstream.actions) {
+    STINT_TRY(check_texts({rule.match}));
+    if (!domain::valid_action(rule.action)) return bad("name of an action");
+    if (rule.action_class == domain::ActionClass::kUnclassified) return bad("class of an action");
+    for (const ActionRule& other : upstream.actions)
+      if (other.action == rule.action && other.action_class != rule.action_class)
+        return bad("an action of two classes");
+  }
+  return {};
+}
+
 Status check_upstream(const Upstream& upstream, const Resources& all) {
+  STINT_TRY(check_texts({upstream.url, upstream.description}));
+  STINT_TRY(check_list(upstream.labels));
   const auto url = codec::parse_url(upstream.url);
   if (!usable_url(upstream.url) || upstream.url.ends_with('/') ||
       (!url->path.empty() && !http::parse_target(url->path)))
     return bad("url of an upstream");
   if (!all_names(upstream.labels)) return bad("a label");
-  if (upstream.inject) STINT_TRY(check_injection(*upstream.inject, all));
-  if (upstream.kind == UpstreamKind::kGit && !upstream.actions.empty())
-    return bad("actions of a git upstream");
-  for (const ActionRule& rule : upstream.actions) {
-    if (!domain::valid_action(rule.action)) return bad("name of an action");
-    for (const ActionRule& other : upstream.actions)
-      if (other.action == rule.action && other.action_class != rule.action_class)
-        return bad("an action of two classes");
+  if (upstream.inject) {
+    const Injection& i = *upstream.inject;
+    STINT_TRY(check_injection(i, all));
+    STINT_TRY(check_texts({i.header, i.format, i.username}));
   }
+  STINT_TRY(check_actions(upstream));
+  STINT_TRY(check_roots(upstream));
   return check_limits(upstream.limits);
 }
 
@@ -120,6 +173,8 @@ Status check(const Resources& all) {
     if (!subjects.insert({human.issuer, human.subject}).second)
       return bad("two humans of one issuer and subject");
   }
+  for (const Group& group : all.groups) STINT_TRY(check_texts({group.description}));
+  for (const Credential& c : all.credentials) STINT_TRY(check_credential(c));
   for (const Agent& agent : all.agents) STINT_TRY(check_agent(agent, all));
   for (const Upstream& upstream : all.upstreams) STINT_TRY(check_upstream(upstream, all));
   return {};

@@ -11,9 +11,6 @@
 namespace stint::resource {
 namespace {
 
-constexpr std::size_t kMaxText = 4096;
-constexpr std::size_t kMaxList = 1000;
-
 // A number and one of the units; no unit gives units[0] when that is "".
 std::optional<std::int64_t> parse_with_unit(
     std::string_view text, std::span<const std::pair<std::string_view, std::int64_t>> units) {
@@ -27,12 +24,6 @@ std::optional<std::int64_t> parse_with_unit(
     return number * factor;
   }
   return std::nullopt;
-}
-
-bool is_one_line(std::string_view text) {
-  return text.size() <= kMaxText && codec::is_utf8(text) && std::ranges::none_of(text, [](char c) {
-           return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-         });
 }
 
 bool complain(const yaml::Node& at, std::string message, Report& report) {
@@ -77,6 +68,12 @@ bool is_choice(const yaml::Node& node, const Field& f, Report& report) {
 }
 
 }  // namespace
+
+bool is_one_line(std::string_view text) {
+  return text.size() <= kMaxText && codec::is_utf8(text) && std::ranges::none_of(text, [](char c) {
+           return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+         });
+}
 
 const Field* Shape::find(std::string_view wanted) const {
   const auto it = std::ranges::find(fields, wanted, &Field::name);

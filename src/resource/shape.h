@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -50,6 +51,12 @@ struct Shape {
   const Field* find(std::string_view name) const;
   std::vector<std::string_view> names() const;
 };
+
+// What every text, list and size may be at most.
+inline constexpr std::size_t kMaxText = 4096;
+inline constexpr std::size_t kMaxList = 1000;
+inline constexpr std::int64_t kMaxSize = 1LL << 50;
+bool is_one_line(std::string_view text);  // UTF-8 without control characters, of kMaxText at most
 
 // Reports everything in `node` that the shape does not allow. True: every value has its type and
 // every required one is there, so the readers below find what they expect.

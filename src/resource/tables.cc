@@ -6,7 +6,6 @@ namespace stint::resource {
 namespace {
 
 using enum Type;
-constexpr std::int64_t kMaxSize = 1LL << 50;
 constexpr bool kRequired = true;
 
 constexpr Field kSchemaKey{"$schema", kText, "where an editor finds this schema"};

@@ -16,8 +16,8 @@ struct Confirmation {
   bool operator==(const Confirmation&) const = default;
 };
 
-// Absent: none. Errors: kMalformed "cnf" (not an object, empty, or both), kUnknownKey: a binding
-// that we do not know is not the absence of one.
+// Absent: none. Errors: kMalformed "cnf" (not an object, empty, both, or no SHA-256 in base64url),
+// kUnknownKey: a binding that we do not know is not the absence of one.
 Result<Confirmation> read_confirmation(const json::Object& claims);
 
 }  // namespace stint::jose

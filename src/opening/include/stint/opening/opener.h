@@ -28,7 +28,7 @@ enum class Part : std::uint8_t {
   kDetails,  // authorization_details: what is asked for
   kTarget,   // `resource`: for whom the token is
   kPolicy,   // may not, though all of it is true
-  kServer,   // not recorded, not decided: later may work
+  kServer,   // not recorded, not decided, paused, or a quota used up: later may work
 };
 
 struct Refusal {
@@ -39,6 +39,7 @@ struct Refusal {
   std::string_view signal = {};
   std::optional<TaskId> task = {};
   std::optional<TokenId> token = {};
+  std::string agent = {};  // whose assertion it is, where that was good and is refused all the same
 };
 template <class T>
 struct [[nodiscard]] Outcome : std::expected<T, Refusal> {
@@ -112,10 +113,12 @@ class Child {
 
  private:
   friend class Opener;
-  Child(Client agent, domain::Binding binding)
-      : agent_(std::move(agent)), binding_(std::move(binding)) {}
+  Child(Client agent, domain::Binding binding, std::string jti, WallTime seen)
+      : agent_(std::move(agent)), binding_(std::move(binding)), jti_(std::move(jti)), seen_(seen) {}
   Client agent_;
   domain::Binding binding_;
+  std::string jti_;
+  WallTime seen_;  // verified then
 };
 
 inline constexpr std::string_view kClientAssertionType =
@@ -146,8 +149,9 @@ class Opener {
   // kUnauthenticated "client authentication failed" (no such agent, no such key, bad signature: not
   // told apart), the other errors of jose::verify_client_assertion, kWrongIssuer "client_id is not
   // the assertion's", kDenied "the agent is suspended", "the agent is retired", kWrongKey
-  // "the client assertion is for another key", kReplayed "the client assertion was used before",
-  // kLimit (part kServer).
+  // "the client assertion is for another key" (with the assertion's agent, and where a key was
+  // presented the signal "key-mismatch"), kReplayed "the client assertion was used before", kLimit
+  // (part kServer).
   Outcome<Client> authenticate(std::string_view assertion_type, std::string_view assertion,
                                std::string_view client_id,
                                const std::optional<domain::Binding>& presented, WallTime now);
@@ -188,7 +192,10 @@ class Opener {
                                           domain::Binding binding, Wanted wanted,
                                           std::optional<std::string> audience, Where where);
   // A child of the task of `parent`, which `client` asks for (docs/adr/0010). The human is the
-  // parent's; the first token ends with the parent's at the latest.
+  // parent's; the first token ends with the parent's at the latest. The child's assertion counts
+  // here: what is wrong with the rest of the request, said before, does not use it up. Errors: also
+  // kReplayed "the client assertion was used before", kDenied "the agent works in another
+  // environment" (the child's: the environment is the parent's task's).
   rt::Co<Outcome<authority::Opened>> delegate(Client client, Parent parent, Child child,
                                               Wanted wanted, std::optional<std::string> audience,
                                               Where where);
@@ -201,14 +208,16 @@ class Opener {
   Outcome<Parent> parent(std::string_view compact, const Client& client,
                          const domain::Binding& presented, WallTime now) const;
   // The child's own client assertion as actor_token, whose `cnf` (RFC 7800) names the key that the
-  // child holds. Part kSubject. Errors: kMissing "actor_token is missing", "actor_token names no
-  // key: it needs cnf"; those of authenticate().
-  Outcome<Child> child(std::string_view actor_token, WallTime now);
+  // child holds; not counted yet. Part kSubject. Errors: kMissing "actor_token is missing",
+  // "actor_token names no key: it needs cnf"; those of authenticate().
+  Outcome<Child> child(std::string_view actor_token, WallTime now) const;
 
  private:
   struct Impl;
   struct Asserted;
-  Outcome<Asserted> asserted(std::string_view assertion, std::string_view client_id, WallTime now);
+  Outcome<Asserted> asserted(std::string_view assertion, std::string_view client_id,
+                             WallTime now) const;
+  Outcome<void> counted(std::string_view agent, std::string_view jti, WallTime now);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -171,9 +171,9 @@ struct Resources {
   bool operator==(const Resources&) const = default;
 };
 
-// What the reader of files refuses about values, for resources that came another way: names, URLs,
-// what is referred to, headers to inject, limits. Keys, routes and policies are looked at where
-// they are compiled. Errors: kMalformed, with what is wrong.
+// What the reader of files refuses about values, for resources that came another way: names, texts,
+// lists, URLs, what is referred to, headers to inject, roots to trust, limits. Keys, routes and
+// policies are looked at where they are compiled. Errors: kMalformed, with what is wrong.
 Status check(const Resources& all);
 
 // The stored form: canonical JSON; equal resources give equal bytes. decode() is strict: an
