@@ -103,7 +103,7 @@ Authority::Swept Authority::sweep() {
     return n;
   });
   if (forgotten) swept.forgotten = static_cast<std::size_t>(*forgotten);
-  impl->record_repeats();
+  impl->record_repeats(impl->repeats.due(impl->parts.clock.mono()));
   return swept;
 }
 
