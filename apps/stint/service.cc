@@ -363,6 +363,7 @@ bool Service::stop() {
     server->stop();
   }
   s.reaper->stop();
+  s.authority->tell_refusals();
   if (const auto ok =
           append_event(*s.store, audit::ServerStopped{.reason = "signal"}, s.clock.wall());
       !ok)

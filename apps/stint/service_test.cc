@@ -5,10 +5,14 @@
 
 #include <boost/json/object.hpp>
 
+#include "stint/audit/event.h"
 #include "stint/codec/json.h"
 #include "stint/crypto/system_entropy.h"
+#include "stint/jose/client_assertion.h"
 #include "stint/jose/dpop.h"
+#include "stint/jose/jwk.h"
 #include "stint/net/client.h"
+#include "stint/store/store.h"
 #include "stint/testkit/manual_clock.h"
 #include "stint/testkit/temp_dir.h"
 
@@ -41,33 +45,89 @@ class Served {
 
   // What the token endpoint says to a proof that was made so long ago.
   std::string to_a_proof_aged(std::chrono::seconds age) {
+    const auto got = to_token_endpoint("grant_type=client_credentials", age);
+    const auto body = must(json::parse_object(got.body));
+    return std::to_string(got.status) + ' ' + std::string(must(json::string_at(body, "error"))) +
+           ' ' + std::string(must(json::string_at(body, "error_description")).substr(0, 16));
+  }
+
+  // The stranger's key becomes that of an agent.
+  void register_agent() {
+    const json::Object trust{
+        {"kind", "private_key_jwt"},
+        {"jwks", must(jose::JwkSet::of({{key.public_key(), crypto::Alg::kES256, "k"}})).to_json()}};
+    const json::Object group{{"kind", "group"},
+                             {"body", json::Object{{"name", "g"}, {"description", ""}}}};
+    const json::Object agent{{"kind", "agent"},
+                             {"body", json::Object{{"name", "coder"},
+                                                   {"owner", "g"},
+                                                   {"description", ""},
+                                                   {"status", "active"},
+                                                   {"environment", ""},
+                                                   {"labels", json::Array{}},
+                                                   {"trust", json::Array{trust}}}}};
+    const auto got =
+        send({.method = "PUT",
+              .url = service->addresses().issuer + "/v1/resources",
+              .unix_socket = service->addresses().socket,
+              .headers = {{"Content-Type", "application/json"}, {"If-Match", "*"}},
+              .body = json::write(json::Object{{"resources", json::Array{group, agent}}})});
+    ASSERT_EQ(got.status, 200U) << got.body;
+  }
+  std::string refresh_in_vain() {
+    if (nonce.empty())
+      nonce = to_token_endpoint("grant_type=client_credentials", 0s)
+                  .headers.one("DPoP-Nonce")
+                  .value_or("none");
+    const std::string& issuer = service->addresses().issuer;
+    const auto got = to_token_endpoint(
+        "grant_type=refresh_token&refresh_token=x&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth"
+        "%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=" +
+            must(jose::make_client_assertion(key, "k", "coder", issuer, std::to_string(++proofs),
+                                             clock.wall(), 60s)),
+        0s);
+    return std::string(must(json::string_at(must(json::parse_object(got.body)), "error")));
+  }
+  // Goes down in order; what its log says then.
+  std::vector<audit::AnyEvent> log_after_stop() {
+    EXPECT_TRUE(service->stop());
+    service.reset();
+    const auto store = must(store::Store::open({.path = home.file("stint.db")}, clock));
+    std::vector<audit::AnyEvent> out;
+    for (const auto& e : must(store->events(0, 1000)))
+      out.push_back(must(audit::parse(e.bytes)).event);
+    store->stop();
+    return out;
+  }
+
+ private:
+  http::Response send(net::SimpleRequest request) {
+    return must(
+        net::simple_request(clock, std::move(request), must(net::TlsClient::system_roots())));
+  }
+  http::Response to_token_endpoint(std::string body, std::chrono::seconds age) {
     const std::string url = service->addresses().issuer + "/oauth/token";
     const std::string proof = must(jose::make_proof(key, {.method = "POST",
                                                           .htu = url,
                                                           .now = clock.wall() - age,
                                                           .jti = std::to_string(++proofs),
                                                           .access_token = {},
-                                                          .nonce = {}}));
-    const auto got = must(net::simple_request(
-        clock,
+                                                          .nonce = nonce}));
+    return send(
         {.method = "POST",
          .url = url,
          .unix_socket = {},
          .headers = {{"Content-Type", "application/x-www-form-urlencoded"}, {"DPoP", proof}},
-         .body = "grant_type=client_credentials"},
-        must(net::TlsClient::system_roots())));
-    const auto body = must(json::parse_object(got.body));
-    return std::to_string(got.status) + ' ' + std::string(must(json::string_at(body, "error"))) +
-           ' ' + std::string(must(json::string_at(body, "error_description")).substr(0, 16));
+         .body = std::move(body)});
   }
 
- private:
   testkit::TempDir home;
   testkit::ManualClock clock;
   crypto::SystemEntropy entropy;
   crypto::PrivateKey key = must(crypto::PrivateKey::generate(crypto::Alg::kES256, entropy));
   std::unique_ptr<Service> service;
   int proofs = 0;
+  std::string nonce;  // "": none in the proofs
 };
 
 // The nonce is looked at after the age: whoever is asked for one was young enough.
@@ -84,6 +144,21 @@ TEST(Service, ProofsGrowAsOldAsTheConfigurationSays) {
   Served lax({{"STINT_TOKENS__DPOP_MAX_AGE", "300s"}});
   EXPECT_EQ(lax.to_a_proof_aged(299s), kYoungEnough);
   EXPECT_EQ(lax.to_a_proof_aged(302s), kTooOld);
+}
+
+// What was counted, in a while that is not over, is told before the service says that it stops.
+TEST(Service, TellsWhatItCountedBeforeItStops) {
+  Served served({});
+  served.register_agent();
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(served.refresh_in_vain(), "invalid_grant");
+  const auto log = served.log_after_stop();
+  ASSERT_GE(log.size(), 2U);
+  const auto* told = std::get_if<audit::DecisionsRepeated>(&log[log.size() - 2]);
+  ASSERT_NE(told, nullptr);
+  EXPECT_EQ(told->agent, "coder");
+  EXPECT_EQ(told->reason, "not a handle");
+  EXPECT_EQ(told->count, 2);
+  EXPECT_TRUE(std::holds_alternative<audit::ServerStopped>(log.back()));
 }
 
 }  // namespace

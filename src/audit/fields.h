@@ -155,7 +155,9 @@ void fields(V& v, Is<Decided> auto& e) {
 }
 template <class V>
 void fields(V& v, Is<DecisionsRepeated> auto& e) {
+  v("task", e.task);
   v("agent", e.agent);
+  v("human", e.human);
   v("action", e.action);
   v("reason", e.reason);
   v("count", e.count);

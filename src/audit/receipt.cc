@@ -21,6 +21,11 @@ bool of_life(const AnyEvent& event) {
 void ReceiptBuilder::count(const AnyEvent& event) {
   Receipt::Counts& n = receipt_.counts;
   if (const auto* decided = std::get_if<Decided>(&event)) {
+    // Others ask in the task's name too, with a handle that is not theirs, and so does who comes
+    // late: that is in the log, and none of the task's doing. A permit after the close is a read
+    // whose record the close overtook.
+    if (decided->agent != receipt_.agent) return;
+    if (closed_ && decided->verdict != Verdict::kPermit) return;
     switch (decided->verdict) {
       case Verdict::kPermit:
         ++n.permitted;

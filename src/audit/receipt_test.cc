@@ -35,6 +35,29 @@ TEST_F(Receipts, SumUpTheTask) {
   EXPECT_EQ(receipt_.tree_size, log_.entries().size());
 }
 
+TEST_F(Receipts, CountWhatTheTasksOwnAgentAskedBeforeTheClose) {
+  Honest h;
+  ReceiptBuilder b(h.task);
+  std::uint64_t index = 0;
+  const auto add = [&](const AnyEvent& e) {
+    EXPECT_EQ(reason(b.add(++index, {}, e, h.now)), "fine");
+  };
+  Decided mine = h.permit(1);
+  mine.verdict = Verdict::kDeny;
+  Decided strangers = mine;
+  strangers.agent = "helper";
+  add(h.opened(h.task));
+  add(mine);
+  add(strangers);
+  add(h.closed(h.task));
+  add(mine);                                     // late
+  add(strangers);                                // both
+  add(h.permit(2, domain::ActionClass::kRead));  // recorded with its batch
+  const auto counts = b.finish({"o", 99, {}}).value().counts;
+  EXPECT_EQ(counts.denied, 1);
+  EXPECT_EQ(counts.permitted, 1);
+}
+
 TEST_F(Receipts, AreReadByPeople) {
   const std::string t = text(receipt_).value();
   EXPECT_EQ(t.substr(0, t.find("\n{") + 1),

@@ -170,7 +170,9 @@ class Story::Check {
   void operator()(const ResourceApplied&) {}
   void operator()(const TokenRevoked&) {}
   void operator()(const HandleRevoked&) {}
-  void operator()(const DecisionsRepeated&) {}
+  void operator()(const DecisionsRepeated& e) {
+    if (e.task) known(*e.task);
+  }
   void operator()(const Signal&) {}
 
  private:

@@ -81,6 +81,16 @@ const Case kCases[] = {
            h.now);
      },
      {}},
+    {"refused_again_in_a_task_that_never_was",
+     [](TestLog& l, Honest& h) {
+       l.append(DecisionsRepeated{.task = test_id<TaskId>(9),
+                                  .agent = "coder",
+                                  .action = "token.mint",
+                                  .reason = "no",
+                                  .count = 7},
+                h.now);
+     },
+     {"1 decision.repeated: event of a task that was never opened"}},
     {"permit_without_a_task",
      [](TestLog& l, Honest& h) {
        Decided d = h.permit(1);

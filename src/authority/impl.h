@@ -146,7 +146,7 @@ class Authority::Impl {
 
   // --- refusals.cc ---
   void refused(const Refusal& refusal, const Error& error);
-  void record_repeats();
+  void record_repeats(const std::vector<Repeats::Counted>& told);
   Repeats repeats;
 
   // --- facts.cc ---

@@ -66,6 +66,16 @@ Result<std::vector<domain::Grant>> carried_by(const Directory& dir, const std::s
   return wanted;
 }
 
+// What the token is for. Never an audience for everything: without a choice there must be only one.
+Result<std::string> wanted_audience(const MintRequest& request, const domain::Task& task,
+                                    const std::string& gateway_url) {
+  if (request.audience) return *request.audience;
+  const auto& first = task.grants.front().upstream;
+  if (std::ranges::any_of(task.grants, [&](const auto& g) { return g.upstream != first; }))
+    return fail(Errc::kWrongAudience, "several upstreams are granted: name one as resource");
+  return gateway_url + "/u/" + first;
+}
+
 }  // namespace
 
 std::vector<std::string> Authority::Impl::actors(const domain::Task& task) const {
@@ -161,6 +171,9 @@ rt::Co<Result<MintResult>> Authority::Impl::mint(MintRequest request, Refusal* r
   const auto task = std::make_shared<domain::Task>(*(*live)->task());
   task->last_used = (*live)->last_used();
   task->last_present = (*live)->last_present();
+  const auto audience = wanted_audience(request, *task, settings.gateway_url);
+  refusal->what.human = task->human;
+  if (audience) refusal->what.audience = *audience;
   // Whose handle it is comes before how the task stands: a thief learns nothing but "not yours".
   if (task->binding != request.presented)
     co_return fail(Errc::kWrongKey, "the handle is bound to another key");
@@ -177,17 +190,8 @@ rt::Co<Result<MintResult>> Authority::Impl::mint(MintRequest request, Refusal* r
     co_return fail(Errc::kDenied, "policy does not permit a token now");
   }
 
-  std::string audience;
-  if (request.audience) {
-    audience = *request.audience;
-  } else {
-    // Never an audience for everything: without a choice there must be only one.
-    const auto& first = task->grants.front().upstream;
-    if (std::ranges::any_of(task->grants, [&](const auto& g) { return g.upstream != first; }))
-      co_return fail(Errc::kWrongAudience, "several upstreams are granted: name one as resource");
-    audience = settings.gateway_url + "/u/" + first;
-  }
-  auto draft = draft_token(*task, audience, request.narrow, audit::MintedBy::kHandle, at);
+  if (!audience) co_return fail(audience.error());
+  auto draft = draft_token(*task, *audience, request.narrow, audit::MintedBy::kHandle, at);
   if (!draft) co_return fail(draft.error());
   auto committed = co_await commit([this, dir, handle = *handle, draft = *draft, at,
                                     spend = std::move(request.spend)](

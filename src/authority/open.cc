@@ -1,12 +1,17 @@
 #include <algorithm>
 
 #include "impl.h"
+#include "stint/audit/receipt.h"
 #include "stint/codec/secret_text.h"
 #include "stint/crypto/digest.h"
 #include "stint/domain/json.h"
 
 namespace stint::authority {
 namespace {
+
+// Children of one task over its whole life, open or not: each is an event that its receipt lists.
+constexpr std::size_t kMostChildren = 1024;
+static_assert(kMostChildren <= audit::kMaxLife / 4);
 
 // A reference that some grant holds exclusively is bound to one open task at a time (rule 6).
 Status reference_is_free(store::Tx& tx, const domain::Task& task) {
@@ -67,6 +72,12 @@ Status Authority::Impl::may_have_child(store::Tx& tx, const Above& parent,
       parent.task, most);
   if (tx.error()) return fail(*tx.error());
   if (open.value_or(most) >= most) return fail(Errc::kLimit, "the task has too many open children");
+  const auto ever =
+      tx.one<std::size_t>("SELECT count(*) FROM (SELECT 1 FROM task WHERE parent = $1 LIMIT $2)",
+                          parent.task, kMostChildren);
+  if (tx.error()) return fail(*tx.error());
+  if (ever.value_or(kMostChildren) >= kMostChildren)
+    return fail(Errc::kLimit, "the task has had too many children");
   return {};
 }
 

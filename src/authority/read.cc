@@ -45,9 +45,13 @@ Result<std::string> Authority::receipt(TaskId id) {
     return reader.one<std::string>("SELECT text FROM receipt WHERE task = $1", id);
   });
   if (!text) return fail(text.error());
-  if (!*text)
-    return fail(Errc::kNotFound, "no receipt yet: it is signed after the task has closed");
-  return **std::move(text);
+  if (*text) return **std::move(text);
+  const auto failed = STINT_TRY(impl_->parts.store.read([&](store::Reader& reader) {
+    return reader.one<std::int64_t>(
+        "SELECT 1 FROM owed WHERE task = $1 AND kind = 'receipt-failed'", id);
+  }));
+  if (failed) return fail(Errc::kNotFound, "no receipt could be made for this task");
+  return fail(Errc::kNotFound, "no receipt yet: it is signed after the task has closed");
 }
 
 Result<std::vector<store::StoredEvent>> Authority::events(store::Seq from, std::size_t limit) {

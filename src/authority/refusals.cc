@@ -25,7 +25,11 @@ Status defer(store::Store& store, store::EventBytes event) {
 void Authority::Impl::refused(const Refusal& refusal, const Error& error) {
   const Refused& r = refusal.what;
   const MonoTime mono = parts.clock.mono();
-  const Repeats::Key key{.agent = r.agent, .operation = r.operation, .reason = error.reason.text()};
+  const Repeats::Key key{.agent = r.agent,
+                         .operation = r.operation,
+                         .reason = error.reason.text(),
+                         .task = r.task,
+                         .human = r.human};
   if (!repeats.first(key, mono)) return;
 
   const WallTime at = now();
@@ -47,6 +51,9 @@ void Authority::Impl::refused(const Refusal& refusal, const Error& error) {
   auto bytes = audit::encode(at, event);
   if (!bytes) {  // too much was asked for to be written down: that it was refused is not
     event.facts = {};
+    bytes = audit::encode(at, event);
+  }
+  if (!bytes) {
     event.human.reset();
     event.resource.clear();
     bytes = audit::encode(at, event);
@@ -58,12 +65,14 @@ void Authority::Impl::refused(const Refusal& refusal, const Error& error) {
   log::error("a refusal was not recorded yet", {{"reason", kept.error().reason}});
 }
 
-void Authority::Impl::record_repeats() {
+void Authority::Impl::record_repeats(const std::vector<Repeats::Counted>& told) {
   const MonoTime mono = parts.clock.mono();
   const WallTime at = now();
-  for (const auto& [key, count] : repeats.due(mono)) {
+  for (const auto& [key, count] : told) {
     const audit::AnyEvent event =
-        audit::DecisionsRepeated{.agent = key.agent,
+        audit::DecisionsRepeated{.task = key.task,
+                                 .agent = key.agent,
+                                 .human = key.human,
                                  .action = std::string(policy::text(key.operation)),
                                  .reason = std::string(key.reason),
                                  .count = count};
@@ -72,6 +81,8 @@ void Authority::Impl::record_repeats() {
       repeats.add(key, count, mono);
   }
 }
+
+void Authority::tell_refusals() { impl_->record_repeats(impl_->repeats.all()); }
 
 void Authority::refused(const Refused& what, const Error& error) {
   impl_->refused({.what = what, .judged = {}}, error);

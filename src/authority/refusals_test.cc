@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "authority_for_test.h"
+#include "impl.h"
 #include "repeats.h"
 #include "stint/audit/story.h"
 #include "stint/testkit/faulty_vfs.h"
@@ -103,8 +104,13 @@ TEST_F(Refusals, EachIsOneEventThatSaysWhoWhatAndWhy) {
        [&](auto&) { return mint([](auto& r) { r.presented.thumbprint = kOtherJktForTest; }); },
        "token.mint", "coder", "the handle is bound to another key", true},
       {"mint_by_another_client",
-       [&](auto&) { return mint([](auto& r) { r.client_id = "helper"; }); }, "token.mint", "helper",
-       "the handle belongs to another client", true},
+       [&](auto&) {
+         return mint([](auto& r) {
+           r.client_id = "helper";
+           r.audience.reset();
+         });
+       },
+       "token.mint", "helper", "the handle belongs to another client", true},
       {"mint_of_nothing", [&](auto&) { return mint([](auto& r) { r.handle_text = "x"; }); },
        "token.mint", "coder", "not a handle"},
   };
@@ -132,6 +138,10 @@ TEST_F(Refusals, EachIsOneEventThatSaysWhoWhatAndWhy) {
     if (row.by_policy) EXPECT_TRUE(why.contains("What would have to change")) << why;
   }
   const auto by_policy = denials();
+  for (const std::size_t i : {5u, 6u, 7u}) {  // minting, of a task that is known
+    EXPECT_EQ(by_policy[i].human, "alice@example.com") << i;
+    EXPECT_EQ(by_policy[i].resource, "http://127.0.0.1:7444/u/git") << i;
+  }
   EXPECT_EQ(by_policy[5].policies, std::vector<std::string>{"no-tokens"});
   EXPECT_EQ(by_policy[5].resource, "http://127.0.0.1:7444/u/git");
   EXPECT_EQ(by_policy[3].token.has_value(), true);
@@ -156,7 +166,26 @@ TEST_F(Refusals, WhatIsTooLongToWriteIsWrittenShort) {
   EXPECT_EQ(all.front().action, "task.open");
 }
 
-// The flood of one agent: an entry and a number a second, whatever it sends; the others go on.
+// What the policies saw goes first: for whom and on what stays.
+TEST_F(Refusals, WhatIsTooLongLeavesOutTheFactsAlone) {
+  auto r = request();
+  for (int i = 0; i < 9; ++i) {
+    domain::Grant g{.upstream = "git", .actions = {}, .resources = {"demo/" + std::to_string(i)}};
+    for (int k = 0; k < 64; ++k)
+      g.actions.push_back("git." + std::string(30, 'a') + std::to_string(k));
+    r.order.grants.push_back(std::move(g));
+  }
+  const Opened o = opened(std::move(r));
+  forbid_minting();
+  EXPECT_FALSE(rt::block_on(authority->mint(minting(o))).has_value());
+  const auto all = denials();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_TRUE(all.front().facts.empty());
+  EXPECT_EQ(all.front().human, "alice@example.com");
+  EXPECT_EQ(all.front().resource, "http://127.0.0.1:7444/u/git");
+}
+
+// The flood of one agent: an entry and a number in a while, whatever it sends; the others go on.
 TEST_F(Refusals, AFloodIsOneEntryAndANumber) {
   const Opened o = opened();
   {
@@ -171,7 +200,9 @@ TEST_F(Refusals, AFloodIsOneEntryAndANumber) {
   pass(1s);
   authority->sweep();
   ASSERT_EQ(repeated().size(), 1u);
-  const audit::DecisionsRepeated expected{.agent = "coder",
+  const audit::DecisionsRepeated expected{.task = o.task.id,
+                                          .agent = "coder",
+                                          .human = "alice@example.com",
                                           .action = "token.mint",
                                           .reason = "the handle is bound to another key",
                                           .count = 499};
@@ -188,14 +219,78 @@ TEST_F(Refusals, AFloodIsOneEntryAndANumber) {
   EXPECT_FALSE(child_of(o.task.id, {}).has_value());
   mint_in_vain(o);
   EXPECT_EQ(denials().size(), 5u);
-  // The next second begins with an entry, and what was counted is told.
+  // The next while, which is twice as long, begins with an entry, and what was counted is told.
+  pass(1s);
+  mint_in_vain(o);
+  authority->sweep();
+  EXPECT_EQ(denials().size(), 5u);
+  EXPECT_EQ(repeated().size(), 1u);
   pass(1s);
   mint_in_vain(o);
   authority->sweep();
   EXPECT_EQ(denials().size(), 6u);
   ASSERT_EQ(repeated().size(), 2u);
-  EXPECT_EQ(repeated().back().count, 1);
+  EXPECT_EQ(repeated().back().count, 2);
   EXPECT_EQ(findings(), 0u);
+}
+
+// One refusal does not hide behind another: of another task it has its own entry and its number.
+TEST_F(Refusals, AreToldByTaskAndHuman) {
+  const Opened first = opened();
+  const Opened second = opened();
+  for (int i = 0; i < 3; ++i) mint_in_vain(first);
+  for (int i = 0; i < 2; ++i) mint_in_vain(second);
+  auto r = request();
+  for (const char* human : {"mallory@example.com", "eve@example.com"}) {
+    r.order.human = human;
+    EXPECT_FALSE(rt::block_on(authority->open_task(r)).has_value());
+  }
+  const auto all = denials();
+  ASSERT_EQ(all.size(), 4u);
+  EXPECT_EQ(all[0].task, first.task.id);
+  EXPECT_EQ(all[1].task, second.task.id);
+  EXPECT_EQ(all[2].human, "mallory@example.com");
+  EXPECT_EQ(all[3].human, "eve@example.com");
+  pass(1s);
+  authority->sweep();
+  std::map<TaskId, std::int64_t> counted;
+  for (const auto& one : repeated()) counted[one.task.value()] = one.count;
+  EXPECT_EQ(counted, (std::map<TaskId, std::int64_t>{{first.task.id, 2}, {second.task.id, 1}}));
+  EXPECT_EQ(findings(), 0u);
+}
+
+// Whoever has many names to offer has not as many entries.
+TEST_F(Refusals, OfManyHumansAreOneAfterAWhile) {
+  auto r = request();
+  for (int i = 0; i < 100; ++i) {
+    r.order.human = "h" + std::to_string(i) + "@example.com";
+    EXPECT_FALSE(rt::block_on(authority->open_task(r)).has_value());
+  }
+  EXPECT_EQ(denials().size(), Repeats::kKeysOfAgent + 1);
+  pass(1s);
+  authority->sweep();
+  ASSERT_EQ(repeated().size(), 1u);
+  const audit::DecisionsRepeated expected{.agent = "coder",
+                                          .action = "task.open",
+                                          .reason = "the human is not known here",
+                                          .count = 100 - Repeats::kKeysOfAgent - 1};
+  EXPECT_EQ(repeated().front(), expected);
+}
+
+// Before the service goes down, in whatever while.
+TEST_F(Refusals, AreAllToldAtTheEnd) {
+  const Opened o = opened();
+  for (int i = 0; i < 3; ++i) mint_in_vain(o);
+  authority->tell_refusals();
+  must(store->write_sync([&](store::Tx& tx) -> Result<bool> {
+    append(tx, clock.wall(), audit::ServerStopped{.reason = "signal"});
+    return true;
+  }));
+  ASSERT_EQ(repeated().size(), 1u);
+  EXPECT_EQ(repeated().front().count, 2);
+  EXPECT_EQ(must(store->events(store->size() - 1, 1)).front().kind, "server.stopped");
+  authority->tell_refusals();
+  EXPECT_EQ(repeated().size(), 1u) << "told once";
 }
 
 TEST_F(Refusals, WhatCouldNotBeWrittenIsCounted) {
@@ -217,15 +312,21 @@ TEST_F(Refusals, WhatCouldNotBeWrittenIsCounted) {
   close_all();  // before the disk goes
 }
 
-// Who goes on asking in the name of a task that ended does not put its receipt off.
+// Who goes on asking in the name of a task that ended does not put its receipt off, and neither
+// that nor what others asked in its name is counted in it.
 TEST_F(Refusals, DoNotHoldUpAReceipt) {
   const Opened o = opened();
+  EXPECT_EQ(mint_in_vain(o), "the handle is bound to another key");
+  auto stolen = minting(o);
+  stolen.client_id = "helper";
+  EXPECT_FALSE(rt::block_on(authority->mint(stolen)).has_value());
+  EXPECT_EQ(count("decision"), 2u);
   must(rt::block_on(authority->close(o.task.id, How::kCompleted, Actor::agent("coder"))));
   mint_in_vain(o);
   must(authority->publish_log());
   mint_in_vain(o);
   pass(1s);
-  EXPECT_EQ(count("decision"), 1u);
+  EXPECT_EQ(count("decision"), 3u);
   EXPECT_FALSE(rt::block_on(authority->mint(minting(o))).has_value());  // after the checkpoint
   flush();
   EXPECT_EQ(must(authority->sign_receipts()), 0u) << "it may still be of the task's life";
@@ -234,37 +335,77 @@ TEST_F(Refusals, DoNotHoldUpAReceipt) {
   EXPECT_FALSE(rt::block_on(authority->mint(minting(o))).has_value());
   flush();
   EXPECT_EQ(must(authority->sign_receipts()), 1u);
+  const std::string receipt = must(authority->receipt(o.task.id));
+  EXPECT_TRUE(receipt.contains("\ndecisions 0 permitted, 1 denied, 0 asked\n")) << receipt;
   EXPECT_EQ(findings(), 0u);
 }
 
-TEST(Repeats, AreCountedWithinASecondAndToldAfterIt) {
+const MonoTime kStart{};
+
+Repeats::Key key_of(std::size_t agent) {
+  return {.agent = std::to_string(agent), .operation = policy::Operation::kMint, .reason = "no"};
+}
+
+TEST(Repeats, AreCountedWithinAWhileAndToldAfterIt) {
   Repeats repeats;
-  const MonoTime start{};
-  const Repeats::Key key{.agent = "a", .operation = policy::Operation::kMint, .reason = "no"};
-  EXPECT_TRUE(repeats.first(key, start));
-  EXPECT_FALSE(repeats.first(key, start));
-  EXPECT_FALSE(repeats.first(key, start + 999ms));
-  EXPECT_TRUE(repeats.due(start + 999ms).empty());
-  EXPECT_TRUE(repeats.first(key, start + 1s));
-  repeats.add(key, 5, start + 1s);
-  auto due = repeats.due(start + 1s);
+  const auto key = key_of(1);
+  EXPECT_TRUE(repeats.first(key, kStart));
+  EXPECT_FALSE(repeats.first(key, kStart));
+  EXPECT_FALSE(repeats.first(key, kStart + 999ms));
+  EXPECT_TRUE(repeats.due(kStart + 999ms).empty());
+  EXPECT_TRUE(repeats.first(key, kStart + 1s));
+  repeats.add(key, 5, kStart + 1s);
+  auto due = repeats.due(kStart + 1s);
   ASSERT_EQ(due.size(), 1u);
   EXPECT_EQ(due.front().count, 2);
-  due = repeats.due(start + 2s);
+  EXPECT_TRUE(repeats.due(kStart + 2s).empty()) << "the second while is two seconds";
+  due = repeats.due(kStart + 3s);
   ASSERT_EQ(due.size(), 1u);
   EXPECT_EQ(due.front().count, 5);
-  EXPECT_TRUE(repeats.due(start + 9s).empty());
+  EXPECT_TRUE(repeats.due(kStart + 9s).empty());
+}
+
+// Neither asking all the time nor just after each while makes more than one entry a minute of it.
+TEST(Repeats, AreOneAMinuteInTheEnd) {
+  for (const auto step : {10ms, 1001ms, 30'000ms}) {
+    Repeats repeats;
+    std::size_t entries = 0;
+    std::int64_t counted = 0, asked = 0;
+    for (auto at = 0ms; at < 1h; at += step, ++asked) {
+      entries += repeats.first(key_of(1), kStart + at) ? 1 : 0;
+      for (const auto& one : repeats.due(kStart + at)) counted += one.count;
+    }
+    for (const auto& one : repeats.all()) counted += one.count;
+    EXPECT_LE(entries, 66u) << step.count();
+    EXPECT_EQ(static_cast<std::int64_t>(entries) + counted, asked) << "none is unsaid";
+  }
+}
+
+TEST(Repeats, AreForgottenWhenTheyStop) {
+  Repeats repeats;
+  for (int i = 0; i < 100; ++i) repeats.first(key_of(1), kStart + i * 1s);
+  const MonoTime later = kStart + 99s + Repeats::kRemembered;
+  std::int64_t counted = 0;
+  for (const auto& one : repeats.due(later)) counted += one.count;
+  EXPECT_EQ(counted, 93) << "seven were entries";
+  EXPECT_TRUE(repeats.first(key_of(1), later));
+  EXPECT_FALSE(repeats.first(key_of(1), later));
+  EXPECT_TRUE(repeats.first(key_of(1), later + 1s)) << "one second, as at first";
 }
 
 TEST(Repeats, AreBounded) {
   Repeats repeats;
-  const auto key = [](std::size_t i) {
-    return Repeats::Key{
-        .agent = std::to_string(i), .operation = policy::Operation::kOpen, .reason = "no"};
-  };
-  for (std::size_t i = 0; i <= Repeats::kKeys; ++i) EXPECT_TRUE(repeats.first(key(i), MonoTime{}));
-  EXPECT_FALSE(repeats.first(key(0), MonoTime{}));
-  EXPECT_TRUE(repeats.first(key(Repeats::kKeys), MonoTime{})) << "not remembered: written";
+  for (std::size_t i = 0; i < Repeats::kKeys; ++i) EXPECT_TRUE(repeats.first(key_of(i), kStart));
+  EXPECT_FALSE(repeats.first(key_of(0), kStart));
+  for (std::size_t i = 0; i < 3; ++i)
+    EXPECT_FALSE(repeats.first(key_of(Repeats::kKeys + i), kStart)) << "no room: counted";
+  const auto due = repeats.due(kStart + 1s);
+  ASSERT_EQ(due.size(), 2u);
+  EXPECT_EQ(due[0].key.agent, "") << "of several";
+  EXPECT_EQ(due[0].key.reason, "no");
+  EXPECT_EQ(due[0].count, 3);
+  EXPECT_EQ(due[1].key.agent, "0");
+  EXPECT_EQ(due[1].count, 1);
 }
 
 }  // namespace

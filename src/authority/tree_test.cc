@@ -2,6 +2,7 @@
 #include <rapidcheck.h>
 
 #include "authority_for_test.h"
+#include "impl.h"
 
 namespace stint::authority {
 namespace {
@@ -109,6 +110,36 @@ TEST_F(Trees, OpenChildrenAreBounded) {
   must(rt::block_on(authority->close(first.task.id, How::kCompleted, Actor::agent("helper"))));
   EXPECT_TRUE(child(top.task.id).has_value());
   EXPECT_FALSE(child(top.task.id).has_value());
+}
+
+// Each child is an event that the parent's receipt lists: one task cannot have any number of them.
+TEST_F(Trees, ChildrenEverAreBounded) {
+  const Opened top = opened();
+  const Opened other = opened();
+  const auto first = must(child(top.task.id));
+  const auto end = [&](const Opened& o) {
+    must(rt::block_on(authority->close(o.task.id, How::kRevoked, Actor::agent("helper"))));
+  };
+  end(first);
+  must(store->write_sync([&](store::Tx& tx) -> Result<bool> {
+    append(tx, clock.wall(), audit::ServerStopped{.reason = "command"});
+    for (int i = 0; i < 1022; ++i)
+      tx.run(
+          "INSERT INTO task (id, state, how, closed, agent, depth, opened, deadline, idle_seconds, "
+          "last_used, version, body, parent) SELECT $2, state, how, closed, agent, depth, opened, "
+          "deadline, idle_seconds, last_used, version, body, parent FROM task WHERE id = $1",
+          first.task.id, TaskId::random(entropy));
+    return true;
+  }));
+  end(must(child(top.task.id)));  // the last
+  const auto before = store->size();
+  const auto more = child(top.task.id);
+  ASSERT_FALSE(more.has_value());
+  EXPECT_EQ(more.error().code, Errc::kLimit);
+  EXPECT_EQ(more.error().reason.text(), "the task has had too many children");
+  flush();
+  EXPECT_EQ(store->size(), before + 1) << "its refusal and nothing else";
+  EXPECT_TRUE(child(other.task.id).has_value()) << "of each task on its own";
 }
 
 // Rules 2-5 over random scripts on a tree of tasks, against a model that walks up from every task.

@@ -17,6 +17,28 @@ constexpr std::chrono::seconds kReceiptRetry{30};
 // is refused, must not put its receipt off.
 constexpr std::chrono::seconds kSettled{10};
 
+// The log's own content stands against the receipt: it says the same at every other try.
+bool for_good(const Error& error) {
+  return error.code == Errc::kTooLarge || error.code == Errc::kMalformed ||
+         error.code == Errc::kConflict || error.code == Errc::kUnsupported;
+}
+
+// One task that cannot have its receipt now must not keep the others from theirs; one that never
+// can is set aside: its row stays, as what it is.
+void put_off(store::Tx& tx, TaskId task, const Error& error, WallTime now) {
+  tx.no_event();
+  if (for_good(error)) {
+    tx.run(
+        "UPDATE owed SET kind = 'receipt-failed', attempts = attempts + 1, body = $2 "
+        "WHERE task = $1 AND kind = 'receipt'",
+        task, json::write(json::Object{{"reason", error.reason.text()}}));
+    return;
+  }
+  const auto pause = error.code == Errc::kUnavailable ? std::chrono::seconds(1) : kReceiptRetry;
+  tx.run("UPDATE owed SET attempts = attempts + 1, next = $2 WHERE task = $1 AND kind = 'receipt'",
+         task, now + pause);
+}
+
 }  // namespace
 
 Authority::Swept Authority::sweep() {
@@ -81,7 +103,7 @@ Authority::Swept Authority::sweep() {
     return n;
   });
   if (forgotten) swept.forgotten = static_cast<std::size_t>(*forgotten);
-  impl->record_repeats();
+  impl->record_repeats(impl->repeats.due(impl->parts.clock.mono()));
   return swept;
 }
 
@@ -116,11 +138,7 @@ Result<std::size_t> Authority::sign_receipts() {
     const auto note = impl->receipt_for(task, covering);
     STINT_TRY(impl->commit_sync([&](store::Tx& tx, Changes&) -> Result<bool> {
       if (!note) {
-        // One task that cannot have its receipt now must not keep the others from theirs.
-        tx.no_event();
-        tx.run("UPDATE owed SET attempts = attempts + 1, next = $2 WHERE task = $1", task,
-               now + (note.error().code == Errc::kUnavailable ? std::chrono::seconds(1)
-                                                              : kReceiptRetry));
+        put_off(tx, task, note.error(), now);
         return true;
       }
       tx.run("INSERT INTO receipt (task, time, text) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
@@ -129,7 +147,11 @@ Result<std::size_t> Authority::sign_receipts() {
       append(tx, now, audit::ReceiptSigned{.task = task, .digest = crypto::sha256(*note)});
       return true;
     }));
-    if (note) ++done;
+    if (note) {
+      ++done;
+    } else if (for_good(note.error())) {
+      log::error("a task can have no receipt", {{"task", task}, {"reason", note.error().reason}});
+    }
   }
   return done;
 }

@@ -1,5 +1,7 @@
 // What time does: ends, idleness, presence, receipts, a view that nobody confirms.
 #include "authority_for_test.h"
+#include "impl.h"
+#include "stint/audit/receipt.h"
 
 namespace stint::authority {
 namespace {
@@ -74,6 +76,38 @@ TEST_F(Upkeep, AReceiptThatCannotBeDoesNotHoldUpTheOthers) {
   must(rt::block_on(authority->close(o.task.id, How::kCompleted, Actor::agent("coder"))));
   must(authority->publish_log());
   EXPECT_EQ(must(authority->sign_receipts()), 1u);
+}
+
+TEST_F(Upkeep, AReceiptThatCanNeverBeIsSetAsideAndSaidSo) {
+  const Opened o = opened();
+  const auto next = opened();
+  // More of a life than a receipt lists.
+  must(store->write_sync([&](store::Tx& tx) -> Result<bool> {
+    for (std::size_t i = 0; i < audit::kMaxLife; ++i)
+      append(tx, clock.wall(),
+             audit::TaskDelegated{
+                 .task = o.task.id, .child = TaskId::random(entropy), .agent = "helper"});
+    return true;
+  }));
+  for (const auto& task : {o.task.id, next.task.id})
+    must(rt::block_on(authority->close(task, How::kCompleted, Actor::agent("coder"))));
+  must(authority->publish_log());
+  EXPECT_EQ(must(authority->sign_receipts()), 1u);
+  const auto owed = [&](std::string kind) {
+    return must(store->read([&](store::Reader& reader) {
+      return reader.rows<std::string>("SELECT body FROM owed WHERE task = $1 AND kind = $2",
+                                      o.task.id, kind);
+    }));
+  };
+  EXPECT_TRUE(owed("receipt").empty()) << "it would be tried for ever";
+  EXPECT_EQ(owed("receipt-failed"), std::vector<std::string>{R"({"reason":"task life too long"})"});
+  EXPECT_EQ(authority->receipt(o.task.id).error().reason.text(),
+            "no receipt could be made for this task");
+  EXPECT_TRUE(authority->receipt(next.task.id).has_value());
+  EXPECT_EQ(authority->receipt(TaskId::random(entropy)).error().reason.text(),
+            "no receipt yet: it is signed after the task has closed");
+  pass(31s);
+  EXPECT_EQ(must(authority->sign_receipts()), 0u);
 }
 
 }  // namespace

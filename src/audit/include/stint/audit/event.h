@@ -246,11 +246,14 @@ struct Decided {
   bool operator==(const Decided&) const = default;
 };
 
-// Refusals that were not written one by one: the same agent asked for the same and was refused for
-// the same reason within a second of a `decision` that says so.
+// Refusals that were not written one by one: the same agent asked for the same again and was
+// refused for the same reason. Who asks of too many tasks or humans has them told in one.
 struct DecisionsRepeated {
   static constexpr std::string_view kKind = "decision.repeated";
-  std::string agent, action, reason;
+  std::optional<TaskId> task;
+  std::string agent;
+  std::optional<std::string> human;
+  std::string action, reason;
   std::int64_t count = 0;
   bool operator==(const DecisionsRepeated&) const = default;
 };

@@ -23,7 +23,7 @@ struct Receipt {
     merkle::Hash leaf{};
     bool operator==(const Event&) const = default;
   };
-  struct Counts {
+  struct Counts {  // decisions: on what the task's own agent asked before the close
     std::int64_t permitted = 0, denied = 0, asked = 0;
     std::int64_t approvals_requested = 0, approvals_granted = 0, approvals_refused = 0;
     std::int64_t tokens = 0, credentials_released = 0, signals = 0;

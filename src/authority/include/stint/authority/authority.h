@@ -95,7 +95,7 @@ class Authority {
   rt::Co<Result<domain::Task>> resume(TaskId task, domain::Why gone, Actor actor);
   Status heartbeat(TaskId task, WallTime now);  // the human is there
   // For refusals that come before the command: what an agent may not have although it proved who it
-  // is. Recorded within 50 ms; the same to the same agent once a second, the others as their
+  // is. Recorded within 50 ms; the same to the same agent once in a while, the others as their
   // number.
   void refused(const Refused& what, const Error& error);
 
@@ -193,6 +193,7 @@ class Authority {
   Swept sweep();                        // what time has ended
   Result<bool> publish_log();           // a new checkpoint, if there is anything new
   Result<std::size_t> sign_receipts();  // of closed tasks that the checkpoint covers
+  void tell_refusals();                 // all that are counted, before the service goes down
   void confirm_view();                  // asks the writer whether it lives
 
   struct Health {
