@@ -175,13 +175,12 @@ constexpr Field kTokenFields[] = {
      nullptr,
      5,
      300},
-    {"dpop_nonce", kBool, "proofs answer a nonce"},
 };
 constexpr Field kTaskFields[] = {
     {"default_life", kDuration, "of a task that names no deadline", false, {}, nullptr, 1, 2592000},
     {"max_life", kDuration, "of any task", false, {}, nullptr, 1, 2592000},
     {"max_depth", kInt, "levels of delegation", false, {}, nullptr, 0, 16},
-    {"max_children", kInt, "open at once below one task", false, {}, nullptr, 0, 10'000},
+    {"max_children", kInt, "open at once below one task", false, {}, nullptr, 0, 1024},
 };
 constexpr Field kApprovalFields[] = {
     {"ttl", kDuration, "how long a question waits for its answer", false, {}, nullptr, 10, 86400},
