@@ -174,6 +174,7 @@ class ConfigReader {
     t.ttl = duration_at(k, "ttl", t.ttl);
     t.alg = text_at(k, "alg", t.alg);
     t.dpop_max_age = duration_at(k, "dpop_max_age", t.dpop_max_age);
+    t.dpop_nonce = bool_at(k, "dpop_nonce", t.dpop_nonce);
     const auto& n = section("tasks");
     c_.tasks.default_life = duration_at(n, "default_life", c_.tasks.default_life);
     c_.tasks.max_life = duration_at(n, "max_life", c_.tasks.max_life);

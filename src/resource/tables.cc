@@ -175,6 +175,7 @@ constexpr Field kTokenFields[] = {
      nullptr,
      5,
      300},
+    {"dpop_nonce", kBool, "proofs at the API answer a nonce, as they always do elsewhere"},
 };
 constexpr Field kTaskFields[] = {
     {"default_life", kDuration, "of a task that names no deadline", false, {}, nullptr, 1, 2592000},

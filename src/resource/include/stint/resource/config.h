@@ -46,6 +46,7 @@ struct Config {
     std::chrono::seconds ttl{300};
     std::string alg = "ES256";  // ES256, RS256, EdDSA
     std::chrono::seconds dpop_max_age{60};
+    bool dpop_nonce = true;  // at the API; elsewhere always
   } tokens;
   struct Tasks {
     std::chrono::seconds default_life{3600};
