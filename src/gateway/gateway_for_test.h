@@ -59,6 +59,7 @@ class Upstream {
   Script script = plain;
   http::Response reply{.status = 200, .headers = {{"Content-Type", "text/plain"}}, .body = "hello"};
   rt::SharedEvent release;          // for scripts that wait
+  rt::SharedEvent leave;            // and for one that stays after its answer
   std::atomic<bool> broken{false};  // a script's exchange was cut
   std::atomic<std::size_t> got{0};  // bytes of bodies
 
@@ -177,6 +178,7 @@ class GatewayTest : public ::testing::Test {
   }
   void TearDown() override {
     upstream.release.set();
+    upstream.leave.set();
     upstream.stop();
     if (server) server->stop();
     runtime.stop();

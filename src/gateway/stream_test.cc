@@ -157,6 +157,7 @@ TEST_F(Streams, AnAnswerMayEndWhileTheRequestIsStuck) {
   EXPECT_EQ(got.status, 413U);
   EXPECT_EQ(got.body, "too big for me");
   sender.join();  // the gateway closes on who goes on sending
+  upstream.leave.set();
   upstream.script = Upstream::plain;
   EXPECT_EQ(send({}).status, 200U);  // the gateway is there
 }

@@ -72,7 +72,7 @@ inline rt::Co<void> refuse_late(net::Exchange& ex, Upstream& self) {
   [[maybe_unused]] const auto released = co_await self.release.wait();
   [[maybe_unused]] const auto sent =
       co_await ex.respond({.status = 413, .headers = {}, .body = "too big for me"});
-  co_await rt::sleep_for(std::chrono::milliseconds(500));
+  [[maybe_unused]] const auto left = co_await self.leave.wait();
 }
 
 inline rt::Co<void> refuse_early(net::Exchange& ex, Upstream& self) {
