@@ -43,7 +43,7 @@ constexpr const char* kPragmas =
 const char* pragmas_of(Connection::Use use) {
   switch (use) {
     case Connection::Use::kWrite:
-      return "PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536;";
+      return "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536;";
     case Connection::Use::kRead:
       return "PRAGMA query_only = ON; PRAGMA cache_size = -8192;";
     case Connection::Use::kCheckpoint:
@@ -142,7 +142,7 @@ int Connection::authorize(void* self, int action, const char* first, const char*
   }
   auto& c = *static_cast<Connection*>(self);
   const std::string_view table = first == nullptr ? "" : first;
-  if (table == "event") {
+  if (table == "event" || table == "event_task" || table == "event_opened") {
     c.preparing_event_ = true;
   } else if (!is_bookkeeping(action, table, second == nullptr ? "" : second)) {
     c.preparing_state_ = true;

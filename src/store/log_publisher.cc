@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "log_rows.h"
 #include "stint/merkle/tile.h"
 
 namespace stint::store {
@@ -11,7 +12,6 @@ namespace {
 constexpr Sql kLatest = "SELECT size, root, note, time FROM checkpoint ORDER BY size DESC LIMIT 1";
 constexpr Sql kAt = "SELECT size, root, note, time FROM checkpoint WHERE size = $1";
 constexpr Sql kTile = "SELECT data FROM tile WHERE level = $1 AND idx = $2";
-constexpr Sql kLeaves = "SELECT leaf FROM event WHERE seq >= $1 ORDER BY seq LIMIT $2";
 constexpr Sql kPutTile =
     "INSERT INTO tile (level, idx, data) VALUES ($1, $2, $3) "
     "ON CONFLICT (level, idx) DO UPDATE SET data = excluded.data";
@@ -119,7 +119,15 @@ Result<std::optional<std::string>> tile(Store& store, std::uint8_t level, std::u
 }
 
 Result<std::vector<Hash>> leaf_hashes(Store& store, Seq from, std::size_t count) {
-  return store.read([&](Reader& r) { return r.rows<Hash>(kLeaves, from, count); });
+  return store.read([&](Reader& reader) {
+    std::vector<Hash> out;
+    if (count == 0) return out;
+    read_leaves(reader, from, [&](const Hash& leaf) {
+      out.push_back(leaf);
+      return out.size() < count;
+    });
+    return out;
+  });
 }
 
 }  // namespace stint::store

@@ -14,19 +14,27 @@ CREATE TABLE meta (
   value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The audit log. seq is the leaf's index: 0, 1, 2, … without gaps. Append-only.
+-- The audit log, in blocks of events that were committed together (event_block.h). An event's seq
+-- is its leaf's index: 0, 1, 2, … without gaps. Append-only.
 CREATE TABLE event (
-  seq   INTEGER PRIMARY KEY,
-  kind  TEXT NOT NULL,
-  task  BLOB,
-  time  INTEGER NOT NULL,
-  bytes BLOB NOT NULL,
-  leaf  BLOB NOT NULL
+  first  INTEGER PRIMARY KEY,        -- seq of the first
+  count  INTEGER NOT NULL,
+  leaves BLOB NOT NULL,              -- 32 bytes each
+  body   BLOB NOT NULL
 ) STRICT;
--- By blocks of 8,192 events: an index over the task alone would touch a page of its own for each
--- event once there are many tasks.
-CREATE INDEX event_task ON event (seq >> 13, task) WHERE task IS NOT NULL;
-CREATE INDEX event_task_opened ON event (task) WHERE kind = 'task.opened';
+-- Which blocks tell of a task. By spans of 8,192 events: ordered by the task alone, each event would
+-- touch a page of its own once there are many tasks.
+CREATE TABLE event_task (
+  span  INTEGER NOT NULL,            -- first >> 13
+  task  BLOB NOT NULL,
+  first INTEGER NOT NULL,
+  PRIMARY KEY (span, task, first)
+) STRICT, WITHOUT ROWID;
+-- Where a task's story begins: its task.opened.
+CREATE TABLE event_opened (
+  task BLOB PRIMARY KEY,
+  seq  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE task (
   id           BLOB PRIMARY KEY,

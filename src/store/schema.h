@@ -1,11 +1,21 @@
 #pragma once
 
+#include <cstddef>
 #include <span>
+#include <string_view>
 
 namespace stint::store {
 
-// "Stin" in ASCII: PRAGMA application_id of every Stint database.
-inline constexpr int kApplicationId = 0x5374696e;
+// "Stnt" in ASCII: PRAGMA application_id of every Stint database.
+inline constexpr int kApplicationId = 0x53746e74;
+
+// Of a database made by us: twice SQLite's own, since a batch writes its events one after another
+// and pays two system calls for each page of the WAL.
+inline constexpr std::size_t kPageBytes = 8192;
+
+// Events of one span stand together in the table event_task.
+inline constexpr int kSpanBits = 13;
+inline constexpr std::string_view kTaskOpened = "task.opened";
 
 // Migration n takes a database of version n to n+1. A released one is never edited: append.
 std::span<const char* const> migrations();

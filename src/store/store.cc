@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "connection.h"
+#include "log_rows.h"
 #include "schema.h"
 #include "stint/base/log.h"
 #include "writer.h"
@@ -16,24 +17,25 @@
 namespace stint::store {
 namespace {
 
-constexpr Sql kEvents =
-    "SELECT seq, time, kind, task, bytes, leaf FROM event WHERE seq >= $1 ORDER BY seq LIMIT $2";
-constexpr int kBlockBits = 13;  // as in the schema's event_task
-constexpr Sql kTaskEvents =
-    "SELECT seq, time, kind, task, bytes, leaf FROM event WHERE seq >> 13 = $4 AND task = $3 "
-    "AND seq >= $1 ORDER BY seq LIMIT $2";
-constexpr Sql kTaskOpened =
-    "SELECT seq FROM event WHERE kind = 'task.opened' AND task = $1 ORDER BY seq LIMIT 1";
-constexpr Sql kSize = "SELECT coalesce(max(seq) + 1, 0) FROM event";
 constexpr std::size_t kMaxEvents = 10'000;
 constexpr std::size_t kMaxEventPage = 16 << 20;  // bytes
 
-struct EventRow {
-  StoredEvent event;
-  static EventRow from_row(Row& row) {
-    return {{row.get<Seq>(), row.get<WallTime>(), row.get<std::string>(),
-             row.get<std::optional<TaskId>>(), row.get<std::string>(), row.get<Hash>()}};
+// Events read so far, up to a limit.
+class Page {
+ public:
+  explicit Page(std::size_t limit) : limit_(std::min(limit, kMaxEvents)) {}
+  bool full() const { return out_.size() >= limit_ || bytes_ >= kMaxEventPage; }
+  bool take(const EventView& e) {
+    if (full()) return false;
+    bytes_ += e.bytes.size();
+    out_.push_back(e.stored());
+    return !full();
   }
+  std::vector<StoredEvent> out() && { return std::move(out_); }
+
+ private:
+  std::size_t limit_, bytes_ = 0;
+  std::vector<StoredEvent> out_;
 };
 
 // Closes on destruction; -1 is none.
@@ -159,7 +161,7 @@ class Store::Impl {
 
   Health health() const {
     Health health = writer_.health();
-    health.wal_bytes = static_cast<std::size_t>(wal_pages_.load()) * 4096;
+    health.wal_bytes = static_cast<std::size_t>(wal_pages_.load()) * kPageBytes;
     return health;
   }
 
@@ -187,7 +189,10 @@ class Store::Impl {
 
   void wal_grew(int pages) {
     wal_pages_.store(pages, std::memory_order_relaxed);
-    if (static_cast<std::size_t>(pages) * 4096 < options_.checkpoint_bytes) return;
+    // Counted from the last copy: a copy for each commit would be an fsync for each.
+    int from = copied_pages_.load(std::memory_order_relaxed);
+    if (pages < from) copied_pages_.store(from = 0, std::memory_order_relaxed);  // started over
+    if (static_cast<std::size_t>(pages - from) * kPageBytes < options_.checkpoint_bytes) return;
     {
       const std::lock_guard lock(checkpoint_mutex_);
       due_ = true;
@@ -206,7 +211,7 @@ class Store::Impl {
       due_ = false;
       lock.unlock();
       int pages = copy_wal();
-      if (static_cast<std::size_t>(pages) * 4096 > 4 * options_.checkpoint_bytes) {
+      if (static_cast<std::size_t>(pages) * kPageBytes > 4 * options_.checkpoint_bytes) {
         const std::lock_guard gate(writer_.gate());
         pages = copy_wal();
       }
@@ -225,6 +230,7 @@ class Store::Impl {
       log::warning("checkpoint failed", {{"why", checkpoint_->error(code).reason}});
     }
     checkpoint_failed_ = failed;
+    if (!failed) copied_pages_.store(std::max(copied, 0), std::memory_order_relaxed);
     return std::max(pages, 0);
   }
 
@@ -240,6 +246,7 @@ class Store::Impl {
   bool due_ = false, stopping_ = false;
   bool checkpoint_failed_ = false;  // the checkpoint thread's: said once
   std::atomic<int> wal_pages_{0};
+  std::atomic<int> copied_pages_{0};  // of the WAL, at the last copy
   Writer writer_;
   std::mutex stop_mutex_;
   std::thread checkpointer_;
@@ -253,10 +260,11 @@ Result<std::unique_ptr<Store>> Store::open(Options options, const Clock& clock) 
   STINT_TRY(create_private(options.path));
   auto connection = STINT_TRY(Connection::open(options.path, options.vfs, Connection::Use::kWrite));
   STINT_TRY(migrate(*connection));
-  const std::int64_t size =
-      STINT_TRY(number(*connection, "SELECT coalesce(max(seq) + 1, 0) FROM event"));
+  Reader reader(*connection);
+  const Seq size = log_size(reader);
+  if (reader.error()) return fail(*reader.error());
   auto impl = std::make_unique<Impl>(std::move(options), clock, std::move(lock),
-                                     std::move(connection), static_cast<Seq>(size));
+                                     std::move(connection), size);
   STINT_TRY(impl->start());
   return std::unique_ptr<Store>(new Store(std::move(impl)));
 }
@@ -277,41 +285,34 @@ void Store::stop() { impl_->stop(); }
 
 Result<std::vector<StoredEvent>> Store::events(Seq from, std::size_t limit) {
   return read([&](Reader& reader) {
-    std::vector<StoredEvent> out;
-    std::size_t bytes = 0;
-    reader.scan<EventRow>(
-        kEvents,
-        [&](EventRow&& row) {
-          bytes += row.event.bytes.size();
-          out.push_back(std::move(row.event));
-          return bytes < kMaxEventPage;
-        },
-        from, std::min(limit, kMaxEvents));
-    return out;
+    Page page(limit);
+    read_blocks(reader, from, [&](const BlockRow& block) {
+      block.each(reader, [&](const EventView& e) { return e.seq < from || page.take(e); });
+      return !page.full();
+    });
+    return std::move(page).out();
   });
 }
 
 Result<std::vector<StoredEvent>> Store::task_events(TaskId task, Seq from, std::size_t limit) {
   return read([&](Reader& reader) {
-    std::vector<StoredEvent> out;
-    limit = std::min(limit, kMaxEvents);
+    Page page(limit);
     // Nothing is said of a task before it was opened; what was never opened is looked for
     // everywhere.
-    from = std::max(from, reader.one<Seq>(kTaskOpened, task).value_or(0));
-    const Seq size = reader.one<Seq>(kSize).value_or(0);
-    std::size_t bytes = 0;
-    for (Seq block = from >> kBlockBits; block << kBlockBits < size; ++block) {
-      if (reader.error() || out.size() >= limit || bytes >= kMaxEventPage) break;
-      reader.scan<EventRow>(
-          kTaskEvents,
-          [&](EventRow&& row) {
-            bytes += row.event.bytes.size();
-            out.push_back(std::move(row.event));
-            return bytes < kMaxEventPage;
-          },
-          from, limit - out.size(), task, block);
+    from = std::max(from, task_opened_at(reader, task).value_or(0));
+    const Seq size = log_size(reader);
+    // A block stands in the span of its first event, which may be the one before.
+    const Seq earliest = from - std::min<Seq>(from, kBlockEvents);
+    for (Seq span = earliest >> kSpanBits; span << kSpanBits < size; ++span) {
+      if (reader.error() || page.full()) break;
+      read_blocks_of(reader, task, span, [&](const BlockRow& block) {
+        block.each(reader, [&](const EventView& e) {
+          return e.seq < from || e.task != task || page.take(e);
+        });
+        return !page.full();
+      });
     }
-    return out;
+    return std::move(page).out();
   });
 }
 

@@ -119,7 +119,7 @@ TEST_P(StoreContract, OnlyAppendWritesTheLog) {
   const char* kReason = "statement writes the log";
   expect_refused([](Tx& tx) { tx.append(event("x")), tx.run("DELETE FROM event"); },
                  Errc::kInternal, kReason);
-  expect_refused([](Tx& tx) { tx.append(event("x")), tx.run("UPDATE event SET time = 1"); },
+  expect_refused([](Tx& tx) { tx.append(event("x")), tx.run("UPDATE event SET count = 1"); },
                  Errc::kInternal, kReason);
   EXPECT_THAT(log(), ElementsAre("a=1"));
 }

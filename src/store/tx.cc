@@ -4,13 +4,6 @@
 #include "stint/merkle/hash.h"
 
 namespace stint::store {
-namespace {
-
-constexpr Sql kInsertEvent =
-    "INSERT INTO event (seq, kind, task, time, bytes, leaf) VALUES ($1, $2, $3, $4, $5, $6)";
-
-}  // namespace
-
 bool Row::null(int column) const {
   return sqlite3_column_type(statement_.handle, column) == SQLITE_NULL;
 }
@@ -48,7 +41,7 @@ Statement* Reader::start(Sql sql, std::initializer_list<Param> parameters) {
     return nullptr;
   }
   // append() is the one way into the log.
-  if ((*statement)->writes_event && sql.text() != kInsertEvent.text()) {
+  if ((*statement)->writes_event) {
     fail(Error{Errc::kInternal, "statement writes the log"});
     return nullptr;
   }
@@ -56,7 +49,7 @@ Statement* Reader::start(Sql sql, std::initializer_list<Param> parameters) {
     fail(Error{Errc::kInternal, "statement inside itself"});
     return nullptr;
   }
-  if (!(*statement)->read_only && !(*statement)->writes_event) {
+  if (!(*statement)->read_only) {
     if (const Status begun = connection_.before_change(); !begun) {
       fail(begun.error());
       return nullptr;
@@ -108,8 +101,6 @@ Seq Tx::append(EventBytes event) {
   }
   const Seq seq = next_;
   const Hash leaf = merkle::leaf_hash(event.bytes);
-  run(kInsertEvent, seq, event.kind, event.task, event.time, Blob{event.bytes}, leaf);
-  if (error_) return seq;
   ++next_;
   appended_ = true;
   events_.push_back(

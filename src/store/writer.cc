@@ -5,6 +5,9 @@
 #include <initializer_list>
 #include <utility>
 
+#include "event_block.h"
+#include "log_rows.h"
+#include "schema.h"
 #include "stint/base/log.h"
 
 namespace stint::store {
@@ -12,10 +15,12 @@ namespace {
 
 constexpr Sql kBegin = "BEGIN IMMEDIATE";
 constexpr Sql kCommit = "COMMIT";
-constexpr Sql kForgetEvents = "DELETE FROM event WHERE seq >= $1";
+constexpr Sql kPutBlock = "INSERT INTO event (first, count, leaves, body) VALUES ($1, $2, $3, $4)";
+constexpr Sql kPutTask = "INSERT INTO event_task (span, task, first) VALUES ($1, $2, $3)";
+constexpr Sql kPutOpened = 
+    "INSERT INTO event_opened (task, seq) VALUES ($1, $2) ON CONFLICT (task) DO NOTHING";
 constexpr Sql kRelease = "RELEASE command";
 constexpr Sql kUndo = "ROLLBACK TO command";
-constexpr Sql kLogSize = "SELECT coalesce(max(seq) + 1, 0) FROM event";
 constexpr Sql kProbe =
     "INSERT INTO meta (key, value) VALUES ('probe', $1) "
     "ON CONFLICT (key) DO UPDATE SET value = excluded.value";
@@ -229,11 +234,9 @@ void Writer::run(Item& item) {
   const bool savepoint = connection_->end_command();
   Status ended;
   if (item.error) {
-    const bool appended = events_.size() > before;
     events_.erase(events_.begin() + static_cast<std::ptrdiff_t>(before), events_.end());
     if (!connection_->in_transaction()) return;
     if (savepoint) ended = step(*connection_, kUndo);
-    if (ended && appended) ended = step(*connection_, kForgetEvents, {size() + before});
   }
   if (ended && savepoint) ended = step(*connection_, kRelease);
   if (!ended) {
@@ -243,7 +246,34 @@ void Writer::run(Item& item) {
   }
 }
 
+// The events of the whole batch, by blocks.
+Status Writer::write_log() {
+  std::span<const StoredEvent> rest(events_);
+  std::vector<TaskId> tasks;
+  while (!rest.empty()) {
+    const auto block = next_block(rest);
+    rest = rest.subspan(block.size());
+    const Seq first = block.front().seq;
+    const BlockText text = encode_block(block);
+    STINT_TRY(step(*connection_, kPutBlock,
+                   {first, block.size(), Blob{text.leaves}, Blob{text.body}}));
+    tasks.clear();
+    for (const StoredEvent& e : block) {
+      if (!e.task) continue;
+      tasks.push_back(*e.task);
+      if (e.kind == kTaskOpened) STINT_TRY(step(*connection_, kPutOpened, {*e.task, e.seq}));
+    }
+    std::ranges::sort(tasks);
+    const auto repeated = std::ranges::unique(tasks);
+    tasks.erase(repeated.begin(), repeated.end());
+    for (const TaskId& task : tasks)
+      STINT_TRY(step(*connection_, kPutTask, {first >> kSpanBits, task, first}));
+  }
+  return {};
+}
+
 std::optional<Error> Writer::end_transaction() {
+  if (const Status written = write_log(); !written) return give_up(written.error());
   if (const Status committed = step(*connection_, kCommit); !committed) {
     return give_up(committed.error());
   }
@@ -265,7 +295,7 @@ std::optional<Error> Writer::reopen() {
   auto opened = Connection::open(options_.path, options_.vfs, Connection::Use::kWrite);
   if (!opened) return opened.error();
   Reader reader(**opened);
-  const auto size = reader.one<Seq>(kLogSize);
+  const auto size = log_size(reader);
   if (reader.error()) return reader.error();
   // A commit that was reported as failed and yet stands would be an event that no observer saw.
   // Nothing can be decided on views that missed it: deny until a restart builds them anew.

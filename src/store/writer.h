@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "connection.h"
+#include "fair_mutex.h"
 #include "stint/base/clock.h"
 #include "stint/store/store.h"
 
@@ -35,7 +36,7 @@ class Writer {
   Health health() const;
 
   // Held during each commit. The checkpoint thread takes it to let the WAL start over.
-  std::mutex& gate() { return gate_; }
+  FairMutex& gate() { return gate_; }
 
  private:
   struct Item {
@@ -51,6 +52,7 @@ class Writer {
   void keep_deferred(Batch& batch);
   std::optional<Error> commit_under_gate(Batch& batch, std::size_t& taken);
   void run(Item& item);
+  Status write_log();
   std::optional<Error> end_transaction();
   std::optional<Error> give_up(Error error);
   std::optional<Error> probe();
@@ -62,7 +64,7 @@ class Writer {
   const Clock& clock_;
   std::unique_ptr<Connection> connection_;  // null after it broke, until reopened
   std::function<void(int)> wal_pages_;
-  std::mutex gate_;
+  FairMutex gate_;
 
   std::atomic<Seq> size_;            // committed
   std::vector<StoredEvent> events_;  // of the running batch; the writer thread's

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
+import struct
 import time
 
 import agent as agents
@@ -68,6 +69,17 @@ url: {url}
 sensitivity: internal
 inject: {{credential: git-password, as: basic, username: {user}}}
 """
+
+
+def block_events(count, body):
+    """The texts of a block's events, by the layout in src/store/event_block.h."""
+    at = 0
+    for _ in range(count):
+        size, _, kind, has_task = struct.unpack_from("<IqBB", body, at)
+        at += struct.calcsize("<IqBB") + kind + 16 * has_task
+        yield body[at:at + size]
+        at += size
+    assert at == len(body), "a block is longer than its events"
 
 
 class StintServer:
@@ -190,9 +202,9 @@ class StintServer:
     def events(self, **members):
         """Events whose members are these, oldest first, from the database file itself."""
         with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10) as db:
-            rows = db.execute("SELECT bytes FROM event ORDER BY seq").fetchall()
+            blocks = db.execute("SELECT count, body FROM event ORDER BY first").fetchall()
         db.close()
-        every = [json.loads(row[0]) for row in rows]
+        every = [json.loads(text) for count, body in blocks for text in block_events(count, body)]
         return [e for e in every if all(e.get(k) == v for k, v in members.items())]
 
     def signals(self, since=0):
