@@ -120,7 +120,7 @@ Outcome<void> Service::Impl::open_store() {
   auto opened = store::Store::open({.path = path}, clock);
   if (!opened) return std::unexpected(Failure::of(opened.error(), "cannot open the store " + path));
   store = *std::move(opened);
-  store->observe([this](std::span<const store::StoredEvent> e) { events.add(e); });
+  store->observe([this](std::span<const store::EventView> e) { events.add(e); });
   return {};
 }
 

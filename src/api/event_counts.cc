@@ -16,7 +16,7 @@ constexpr auto kKinds = kinds_of(static_cast<audit::AnyEvent*>(nullptr));
 
 EventCounts::EventCounts() { static_assert(kKinds.size() <= kMax); }
 
-void EventCounts::add(std::span<const store::StoredEvent> events) {
+void EventCounts::add(std::span<const store::EventView> events) {
   for (const auto& event : events) {
     const auto at = std::ranges::find(kKinds, event.kind);
     if (at == kKinds.end()) continue;

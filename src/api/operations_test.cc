@@ -39,7 +39,10 @@ TEST_F(OperationsTest, IsNotReadyWhileItDrains) {
 
 TEST_F(OperationsTest, CountsWhatHappens) {
   own_task();
-  counts.add(edge.log());
+  const auto log = edge.log();
+  std::vector<store::EventView> events;
+  for (const auto& e : log) events.push_back({e.seq, e.time, e.kind, e.task, e.bytes, e.leaf});
+  counts.add(events);
   const std::string text = get("/metrics").body;
   for (const char* line :
        {"# TYPE stint_open_tasks gauge\nstint_open_tasks 1\n", "stint_store_writable 1\n",

@@ -59,6 +59,16 @@ Result<Canonical> Canonical::parse(std::string_view text) {
 // everything else as it is.
 void append_json_string(std::string& out, std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
+  if (plain_run(text) == text.size()) [[likely]] {
+    const std::size_t old = out.size(), size = old + text.size() + 2;
+    out.resize_and_overwrite(size, [&](char* begin, std::size_t) {
+      begin[old] = '"';
+      std::memcpy(begin + old + 1, text.data(), text.size());
+      begin[size - 1] = '"';
+      return size;
+    });
+    return;
+  }
   out += '"';
   for (;;) {
     const std::size_t plain = plain_run(text);
@@ -156,53 +166,70 @@ Canonical ObjectWriter::finish() {
   return out;
 }
 
-void SortedWriter::open(std::string_view key) {
-  assert(last_.back() < key);
-  if (!last_.back().empty()) text_ += ',';
-  last_.back() = key;
-  text_ += '"';
-  text_ += key;
-  text_ += "\":";
+// Comma, key and colon, with room for `more` bytes after them: a text grows once for each member.
+void SortedWriter::open(std::string_view key, std::size_t more) {
+  std::string_view& last = last_[depth_];
+  assert(last < key);
+  const bool first = last.empty();
+  last = key;
+  const std::size_t old = out_.size();
+  if (out_.capacity() < old + key.size() + more + 4)
+    out_.reserve(std::max(2 * out_.capacity(), old + key.size() + more + 4));
+  out_.resize_and_overwrite(old + key.size() + 4, [&](char* begin, std::size_t) {
+    char* to = begin + old;
+    if (!first) *to++ = ',';
+    *to++ = '"';
+    std::memcpy(to, key.data(), key.size());
+    to += key.size();
+    *to++ = '"';
+    *to++ = ':';
+    return static_cast<std::size_t>(to - begin);
+  });
 }
 
 void SortedWriter::add(std::string_view key, std::string_view text) {
-  open(key);
-  append_json_string(text_, text);
+  open(key, text.size() + 2);
+  append_json_string(out_, text);
 }
 
 void SortedWriter::add(std::string_view key, std::int64_t number) {
-  open(key);
-  append_number(text_, number);
+  open(key, 20);
+  append_number(out_, number);
 }
 
 void SortedWriter::add(std::string_view key, bool value) { add_raw(key, value ? "true" : "false"); }
 
 void SortedWriter::add(std::string_view key, std::span<const std::string> texts) {
-  open(key);
-  append_list(text_, texts);
+  open(key, 2);
+  append_list(out_, texts);
 }
 
 void SortedWriter::add_raw(std::string_view key, std::string_view canonical_json) {
-  open(key);
-  text_ += canonical_json;
+  open(key, canonical_json.size());
+  out_ += canonical_json;
 }
 
 void SortedWriter::begin(std::string_view key) {
-  open(key);
-  text_ += '{';
-  last_.emplace_back();
+  open(key, 64);
+  out_ += '{';
+  ++depth_;
+  assert(depth_ < kDepth);
+  last_[depth_] = {};
 }
 
 void SortedWriter::end() {
-  text_ += '}';
-  last_.pop_back();
+  out_ += '}';
+  --depth_;
 }
 
-Canonical SortedWriter::finish() && {
-  end();
-  assert(last_.empty());
+void SortedWriter::finish() {
+  assert(depth_ == 0);
+  out_ += '}';
+}
+
+Canonical written(std::string&& text) {
   Canonical out;
-  out.text_ = std::move(text_);
+  out.text_ = std::move(text);
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "instant.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace stint::audit {
@@ -10,7 +11,7 @@ using std::chrono::sys_days;
 
 constexpr std::string_view kForm = "0000-00-00T00:00:00.000Z";
 
-void put(std::string& out, std::size_t at, std::size_t digits, std::int64_t value) {
+void put(InstantText& out, std::size_t at, std::size_t digits, std::int64_t value) {
   for (std::size_t i = digits; i-- > 0; value /= 10) {
     out[at + i] = static_cast<char>('0' + value % 10);
   }
@@ -24,14 +25,15 @@ int get(std::string_view text, std::size_t at, std::size_t digits) {
 
 }  // namespace
 
-Result<std::string> instant(WallTime time) {
+Result<InstantText> instant_text(WallTime time) {
   const auto day = std::chrono::floor<days>(time);
   const std::chrono::year_month_day date(day);
   if (static_cast<int>(date.year()) < 1970 || static_cast<int>(date.year()) > 9999) {
     return fail(Errc::kMalformed, "event time range");
   }
   const std::int64_t ms = (time - day).count();
-  std::string out(kForm);
+  InstantText out;
+  std::ranges::copy(kForm, out.begin());
   put(out, 0, 4, static_cast<int>(date.year()));
   put(out, 5, 2, static_cast<unsigned>(date.month()));
   put(out, 8, 2, static_cast<unsigned>(date.day()));
@@ -40,6 +42,11 @@ Result<std::string> instant(WallTime time) {
   put(out, 17, 2, ms / 1000 % 60);
   put(out, 20, 3, ms % 1000);
   return out;
+}
+
+Result<std::string> instant(WallTime time) {
+  const InstantText text = STINT_TRY(instant_text(time));
+  return std::string(text.begin(), text.end());
 }
 
 Result<WallTime> parse_instant(std::string_view text) {

@@ -54,10 +54,17 @@ audit::Actor to_audit(const Actor& actor) {
   __builtin_trap();
 }
 
-DecisionId make_decision_id(WallTime now, Entropy& entropy) {
-  auto bytes = random_bytes<16>(entropy);
+DecisionId DecisionIds::make(WallTime now) {
+  std::array<std::uint8_t, 16> bytes;
   const auto ms = static_cast<std::uint64_t>(unix_millis(now));
   for (std::size_t i = 0; i < 6; ++i) bytes[i] = static_cast<std::uint8_t>(ms >> (8 * (5 - i)));
+  const std::lock_guard lock(mutex_);
+  if (left_ == 0) {
+    entropy_.fill(std::as_writable_bytes(std::span(random_)));
+    left_ = kMany;
+  }
+  std::copy_n(random_.begin() + static_cast<std::ptrdiff_t>(--left_ * kEach), kEach,
+              bytes.begin() + 6);
   return DecisionId(bytes);
 }
 
@@ -67,16 +74,24 @@ WallTime time_of(DecisionId id) {
   return from_unix_millis(ms);
 }
 
+Result<store::EventBytes> event_bytes(WallTime now, const audit::AnyEvent& event) {
+  return store::EventBytes{.kind = audit::kind(event),
+                           .task = audit::task_of(event),
+                           .bytes = STINT_TRY(audit::encode(now, event)),
+                           .time = now};
+}
+
 void append(store::Tx& tx, WallTime now, const audit::AnyEvent& event) {
-  auto bytes = audit::encode(now, event);
-  if (!bytes) {
-    tx.fail(bytes.error());
-    return;
-  }
-  tx.append({.kind = audit::kind(event),
-             .task = audit::task_of(event),
-             .bytes = *std::move(bytes),
-             .time = now});
+  const auto bytes = event_bytes(now, event);
+  if (!bytes) return tx.fail(bytes.error());
+  tx.append(*bytes);
+}
+
+Status Authority::Impl::record(WallTime at, const audit::AnyEvent& event) {
+  const auto bytes = STINT_TRY(event_bytes(at, event));
+  store::EventRun run;
+  STINT_TRY(run.add(bytes));
+  return parts.store.record(run);
 }
 
 bool Authority::Impl::first_in_a_while(const Signal& signal, WallTime at) {
@@ -157,19 +172,16 @@ Status Authority::heartbeat(TaskId task, WallTime now) {
 
 void Authority::signal(const Signal& signal, WallTime now) {
   if (!impl_->first_in_a_while(signal, now)) return;
-  audit::Signal event{.name = std::string(signal.name),
-                      .strength = signal.hard ? audit::Strength::kHard : audit::Strength::kSoft,
-                      .sentence = std::string(signal.name),
-                      .task = signal.task,
-                      .token = signal.token,
-                      .agent = signal.agent,
-                      .source_ip = signal.ip};
-  const auto queued =
-      impl_->parts.store.deferred([event = std::move(event), now](store::Tx& tx) -> Result<bool> {
-        append(tx, now, event);
-        return true;
-      });
-  if (!queued) log::error("a signal could not be recorded", {{"reason", queued.error().reason}});
+  const audit::AnyEvent event =
+      audit::Signal{.name = std::string(signal.name),
+                    .strength = signal.hard ? audit::Strength::kHard : audit::Strength::kSoft,
+                    .sentence = std::string(signal.name),
+                    .task = signal.task,
+                    .token = signal.token,
+                    .agent = signal.agent,
+                    .source_ip = signal.ip};
+  if (const Status queued = impl_->record(now, event); !queued)
+    log::error("a signal could not be recorded", {{"reason", queued.error().reason}});
 }
 
 std::optional<std::string> Authority::recognise(std::string_view offered) const {

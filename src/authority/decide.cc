@@ -31,14 +31,6 @@ policy::Decision denied(policy::Decision because, std::string_view reason) {
 
 bool has_budget(const domain::Task& t) { return t.budget.requests || t.budget.bytes_out; }
 
-Status encode_into(std::vector<store::EventBytes>& out, WallTime at, const audit::AnyEvent& event) {
-  out.push_back({.kind = audit::kind(event),
-                 .task = audit::task_of(event),
-                 .bytes = STINT_TRY(audit::encode(at, event)),
-                 .time = at});
-  return {};
-}
-
 // An answer holds for what was asked: the same class, and no group beside those who were asked.
 bool lifts(const domain::Approval& a, const domain::Call& call, const policy::Decision& decision) {
   if (!std::ranges::all_of(decision.approvers, [&](const auto& group) {
@@ -63,43 +55,48 @@ Result<Authority::Impl::Chain> Authority::Impl::live_chain(TaskId task, TokenId 
   return chain;
 }
 
-Result<std::vector<store::EventBytes>> Authority::Impl::decision_events(
+Result<store::EventRun> Authority::Impl::decision_events(
     const CallRequest& r, const Directory& dir, const policy::Facts& facts,
     const policy::Decision& decision, DecisionId id, std::optional<ApprovalId> approval,
     WallTime at) const {
-  std::vector<store::EventBytes> out;
-  audit::Decided event{.decision = id,
-                       .task = r.task,
-                       .agent = facts.agent.name,
-                       .human = facts.human ? std::optional(facts.human->id) : std::nullopt,
-                       .token = r.token,
-                       .verdict = to_audit(decision.outcome),
-                       .reason = std::string(decision.reason),
-                       .policies = decision.policies,
-                       .approvers = decision.approvers,
-                       .approval = approval,
-                       .upstream = r.call.upstream,
-                       .action = r.call.action,
-                       .action_class = r.call.action_class,
-                       .resource = r.call.resource,
-                       .method = r.call.method,
-                       .target = r.call.target,
-                       .facts = facts_to_json(facts),
-                       .source_ip = r.request.ip};
+  store::EventRun out;
+  const audit::Canonical facts_text = facts_to_json(facts);
+  audit::DecidedView event{.decision = id,
+                           .task = r.task,
+                           .agent = facts.agent.name,
+                           .human = {},
+                           .token = r.token,
+                           .verdict = to_audit(decision.outcome),
+                           .reason = decision.reason,
+                           .policies = decision.policies,
+                           .approvers = decision.approvers,
+                           .approval = approval,
+                           .upstream = r.call.upstream,
+                           .action = r.call.action,
+                           .action_class = r.call.action_class,
+                           .resource = r.call.resource,
+                           .method = r.call.method,
+                           .target = r.call.target,
+                           .call = {},
+                           .facts = facts_text,
+                           .source_ip = r.request.ip};
+  if (facts.human) event.human = facts.human->id;
   if (r.call.action_class != domain::ActionClass::kRead) event.call = domain::digest(r.call);
-  STINT_TRY(encode_into(out, at, event));
+  STINT_TRY(out.add(event.kKind, r.task, at,
+                    [&](std::string& text) { return audit::encode_to(text, at, event); }));
   const auto* upstream = dir.upstream(r.call.upstream);
   if (decision.outcome != policy::Outcome::kPermit || upstream == nullptr ||
       !upstream->upstream.inject)
     return out;
   const std::string& name = upstream->upstream.inject->credential;
-  STINT_TRY(encode_into(out, at,
-                        audit::CredentialReleased{.decision = id,
-                                                  .task = r.task,
-                                                  .credential = name,
-                                                  .version = static_cast<std::int64_t>(
-                                                      parts.vault.version(name).value_or(0)),
-                                                  .upstream = r.call.upstream}));
+  const audit::CredentialReleased released{
+      .decision = id,
+      .task = r.task,
+      .credential = name,
+      .version = static_cast<std::int64_t>(parts.vault.version(name).value_or(0)),
+      .upstream = r.call.upstream};
+  STINT_TRY(out.add(released.kKind, r.task, at,
+                    [&](std::string& text) { return audit::encode_to(text, at, released); }));
   return out;
 }
 
@@ -173,7 +170,7 @@ rt::Co<Result<Verdict>> Authority::decide(CallRequest request) {
   STINT_CO_TRY(impl->agent_may_work(*dir, task->agent));
   policy::Facts facts = impl->call_facts(*dir, *task, request, now);
   policy::Decision decision = dir->policies().decide(facts);
-  const DecisionId id = make_decision_id(now, impl->parts.entropy);
+  const DecisionId id = impl->decision_ids.make(now);
 
   if (decision.outcome == policy::Outcome::kAsk && !request.approvable)
     decision = denied(std::move(decision), "the call is too large for a person to be asked about");
@@ -194,17 +191,14 @@ rt::Co<Result<Verdict>> Authority::decide(CallRequest request) {
   if (!permit || (request.call.action_class == domain::ActionClass::kRead &&
                   !impl->settings.strict_audit && !budgeted)) {
     // This command cannot refuse: the call goes ahead of it.
-    STINT_CO_TRY(impl->parts.store.deferred([events = std::move(events)](store::Tx& tx) {
-      for (const auto& event : events) tx.append(event);
-      return true;
-    }));
+    STINT_CO_TRY(impl->parts.store.record(events));
   } else {
     const auto claimed = co_await impl->commit(
         [impl, r = std::move(request), dir, events = std::move(events), now](
             store::Tx& tx, Changes& changes) -> Result<std::optional<std::int64_t>> {
           STINT_TRY(Impl::same_directory(tx, *dir));
           const auto bytes = STINT_TRY(impl->claim(tx, changes, r, now));
-          for (const auto& event : events) tx.append(event);
+          tx.append(events);
           return bytes;
         });
     if (!claimed) co_return fail(claimed.error());
@@ -230,8 +224,7 @@ Result<Verdict> Authority::Impl::ask_in(store::Tx& tx, Changes& changes, const C
   const domain::Task task = STINT_TRY(live_rows(tx, r.task, r.token, at)).front();
   const auto record = [&](const policy::Facts& f, const policy::Decision& d,
                           ApprovalId approval) -> Status {
-    for (auto& event : STINT_TRY(decision_events(r, *dir, f, d, id, approval, at)))
-      tx.append(std::move(event));
+    tx.append(STINT_TRY(decision_events(r, *dir, f, d, id, approval, at)));
     return {};
   };
   const crypto::Digest digest = domain::digest(r.call);

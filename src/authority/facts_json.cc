@@ -104,7 +104,9 @@ policy::Operation operation_of(std::string_view text) {
 }  // namespace
 
 audit::Canonical facts_to_json(const policy::Facts& f) {
-  SortedWriter w;
+  std::string text;
+  text.reserve(1024);
+  SortedWriter w(text);
   w.add("action", f.action);
   w.begin("agent");
   w.add("labels", f.agent.labels);
@@ -140,7 +142,8 @@ audit::Canonical facts_to_json(const policy::Facts& f) {
   w.add("name", f.upstream.name);
   w.add("sensitivity", f.upstream.sensitivity);
   w.end();
-  return std::move(w).finish();
+  w.finish();
+  return audit::written(std::move(text));
 }
 
 Result<policy::Facts> facts_from_json(std::string_view text) {

@@ -1,27 +1,9 @@
 // Refusals of opening, delegating and minting are events too (rule 10). They change nothing, and
-// nobody waits for their record: it is deferred, as that of a denied call.
+// nobody waits for their record: it is recorded as that of a denied call is.
 #include "facts_json.h"
 #include "impl.h"
 
 namespace stint::authority {
-namespace {
-
-store::EventBytes bytes_of(const audit::AnyEvent& event, std::string bytes, WallTime at) {
-  return {.kind = audit::kind(event),
-          .task = audit::task_of(event),
-          .bytes = std::move(bytes),
-          .time = at};
-}
-
-Status defer(store::Store& store, store::EventBytes event) {
-  return store.deferred([event = std::move(event)](store::Tx& tx) {
-    tx.append(event);
-    return true;
-  });
-}
-
-}  // namespace
-
 void Authority::Impl::refused(const Refusal& refusal, const Error& error) {
   const Refused& r = refusal.what;
   const MonoTime mono = parts.clock.mono();
@@ -33,7 +15,7 @@ void Authority::Impl::refused(const Refusal& refusal, const Error& error) {
   if (!repeats.first(key, mono)) return;
 
   const WallTime at = now();
-  audit::Decided event{.decision = make_decision_id(at, parts.entropy),
+  audit::Decided event{.decision = decision_ids.make(at),
                        .task = r.task,
                        .agent = r.agent,
                        .human = r.human,
@@ -48,18 +30,16 @@ void Authority::Impl::refused(const Refusal& refusal, const Error& error) {
     event.approvers = refusal.judged->decision.approvers;
     event.facts = facts_to_json(refusal.judged->facts);
   }
-  auto bytes = audit::encode(at, event);
-  if (!bytes) {  // too much was asked for to be written down: that it was refused is not
+  Status kept = record(at, event);
+  if (!kept) {  // too much was asked for to be written down: that it was refused is not
     event.facts = {};
-    bytes = audit::encode(at, event);
+    kept = record(at, event);
   }
-  if (!bytes) {
+  if (!kept) {
     event.human.reset();
     event.resource.clear();
-    bytes = audit::encode(at, event);
+    kept = record(at, event);
   }
-  const Status kept =
-      bytes ? defer(parts.store, bytes_of(event, *std::move(bytes), at)) : fail(bytes.error());
   if (kept) return;
   repeats.add(key, 1, mono);
   log::error("a refusal was not recorded yet", {{"reason", kept.error().reason}});
@@ -69,16 +49,14 @@ void Authority::Impl::record_repeats(const std::vector<Repeats::Counted>& told) 
   const MonoTime mono = parts.clock.mono();
   const WallTime at = now();
   for (const auto& [key, count] : told) {
-    const audit::AnyEvent event =
-        audit::DecisionsRepeated{.task = key.task,
-                                 .agent = key.agent,
-                                 .human = key.human,
-                                 .action = std::string(policy::text(key.operation)),
-                                 .reason = std::string(key.reason),
-                                 .count = count};
-    auto bytes = audit::encode(at, event);
-    if (!bytes || !defer(parts.store, bytes_of(event, *std::move(bytes), at)))
-      repeats.add(key, count, mono);
+    const Status kept =
+        record(at, audit::DecisionsRepeated{.task = key.task,
+                                            .agent = key.agent,
+                                            .human = key.human,
+                                            .action = std::string(policy::text(key.operation)),
+                                            .reason = std::string(key.reason),
+                                            .count = count});
+    if (!kept) repeats.add(key, count, mono);
   }
 }
 

@@ -26,7 +26,7 @@ Status Authority::outcome(const Permit& permit, const CallOutcome& outcome) {
   if (const auto live = impl->view.find(permit.task(), impl->parts.clock.mono()))
     (*live)->add_bytes_out(outcome.bytes_out);
   using std::chrono::milliseconds;
-  const audit::AnyEvent event = audit::Outcome{
+  const audit::Outcome event{
       .decision = permit.decision(),
       .task = permit.task(),
       .ending = outcome.ending,
@@ -34,20 +34,14 @@ Status Authority::outcome(const Permit& permit, const CallOutcome& outcome) {
       .bytes_in = outcome.bytes_in,
       .bytes_out = outcome.bytes_out,
       .duration_ms = std::chrono::duration_cast<milliseconds>(outcome.duration).count()};
-  store::EventBytes bytes{.kind = audit::kind(event),
-                          .task = permit.task(),
-                          .bytes = STINT_TRY(audit::encode(now, event)),
-                          .time = now};
-  if (!permit.byte_limit()) {
-    return impl->parts.store.deferred([bytes = std::move(bytes)](store::Tx& tx) {
-      tx.append(bytes);
-      return true;
-    });
-  }
-  impl->commit_later([impl, bytes = std::move(bytes), task = permit.task(),
+  store::EventRun run;
+  STINT_TRY(run.add(event.kKind, permit.task(), now,
+                    [&](std::string& text) { return audit::encode_to(text, now, event); }));
+  if (!permit.byte_limit()) return impl->parts.store.record(run);
+  impl->commit_later([impl, run = std::move(run), task = permit.task(),
                       unused = *permit.byte_limit() - outcome.bytes_out](
                          store::Tx& tx, Changes& changes) -> Result<bool> {
-    tx.append(bytes);
+    tx.append(run);
     impl->give_back(tx, changes, task, unused);
     return true;
   });

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace stint::detail {
+namespace stint {
 namespace {
 
 constexpr std::string_view kHex = "0123456789abcdef";
@@ -14,15 +14,16 @@ int hex_value(char c) {
 
 }  // namespace
 
-std::string id_text(std::string_view prefix, const std::array<std::uint8_t, 16>& bytes) {
-  std::string out(prefix.size() + 2 * bytes.size(), '\0');
-  char* to = std::ranges::copy(prefix, out.data()).out;
+IdText::IdText(std::string_view prefix, const std::array<std::uint8_t, 16>& bytes)
+    : size_(prefix.size() + 2 * bytes.size()) {
+  char* to = std::ranges::copy(prefix, text_.data()).out;
   for (const std::uint8_t b : bytes) {
     *to++ = kHex[b >> 4];
     *to++ = kHex[b & 15];
   }
-  return out;
 }
+
+namespace detail {
 
 Result<std::array<std::uint8_t, 16>> id_bytes(std::string_view prefix, std::string_view text) {
   if (text.size() != prefix.size() + 32) return fail(Errc::kMalformed, "identifier length");
@@ -37,4 +38,5 @@ Result<std::array<std::uint8_t, 16>> id_bytes(std::string_view prefix, std::stri
   return out;
 }
 
-}  // namespace stint::detail
+}  // namespace detail
+}  // namespace stint

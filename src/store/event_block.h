@@ -3,10 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "stint/base/error.h"
 #include "stint/store/event.h"
@@ -22,32 +21,37 @@ namespace stint::store {
 // Their leaf hashes lie beside it, so that publishing the log reads no event.
 
 inline constexpr std::size_t kBlockEvents = 128;  // at most
-inline constexpr std::size_t kBlockBytes = 64 * 1024;  // of events' bytes; one event may be larger
+inline constexpr std::size_t kBlockBytes = 64 * 1024;  // of body; one event may be larger
 
-// The first events of a span that go into one block: at least one, unless there is none.
-std::span<const StoredEvent> next_block(std::span<const StoredEvent> events);
-
-struct BlockText {
-  std::string leaves, body;
-};
-BlockText encode_block(std::span<const StoredEvent> events);
-
-// An event inside a block's body.
-struct EventView {
-  Seq seq;
-  WallTime time;
-  std::string_view kind;
-  std::optional<TaskId> task;
-  std::string_view bytes;
-  Hash leaf;
-
-  StoredEvent stored() const {
-    return {seq, time, std::string(kind), task, std::string(bytes), leaf};
-  }
-};
 // Calls `take` for each event in order until it returns false. Errors: kInternal, a damaged block;
 // nothing is taken from one whose sizes disagree.
 Status decode_block(Seq first, std::uint64_t count, std::string_view leaves, std::string_view body,
                     const std::function<bool(const EventView&)>& take);
+
+// The events of a transaction that is under way. The writer thread's.
+class EventBatch {
+ public:
+  // Empties it; `first`: seq of the next event.
+  void start(Seq first);
+  Seq next() const { return first_ + starts_.size(); }
+  std::size_t count() const { return starts_.size(); }
+  bool empty() const { return starts_.empty(); }
+  void append(const EventRun& run);  // hashes each
+  void cut(std::size_t count);       // takes back all after the first `count`
+
+  // What follows borrows until the next change.
+  struct Block {
+    Seq first;
+    std::size_t count;
+    std::string_view leaves, body;
+  };
+  std::vector<Block> blocks() const;
+  std::vector<EventView> events() const;
+
+ private:
+  Seq first_ = 0;
+  std::string body_, leaves_;
+  std::vector<std::size_t> starts_;  // of each event in the body
+};
 
 }  // namespace stint::store

@@ -11,26 +11,33 @@
 namespace stint::store {
 namespace {
 
-StoredEvent event(Seq seq, std::string bytes, std::string kind = "test.happened",
-                  std::optional<TaskId> task = std::nullopt, std::int64_t ms = 0) {
-  const Hash leaf = merkle::leaf_hash(bytes);
-  return {seq, from_unix_millis(ms), std::move(kind), task, std::move(bytes), leaf};
+struct Made {
+  std::string bytes, kind = "test.happened";
+  std::optional<TaskId> task = std::nullopt;
+  std::int64_t ms = 0;
+};
+
+EventRun run_of(const std::vector<Made>& events) {
+  EventRun run;
+  for (const Made& e : events)
+    EXPECT_TRUE(run.add({e.kind, e.task, e.bytes, from_unix_millis(e.ms)}).has_value());
+  return run;
 }
 
-bool same(const StoredEvent& a, const StoredEvent& b) {
-  return a.seq == b.seq && a.time == b.time && a.kind == b.kind && a.task == b.task &&
-         a.bytes == b.bytes && a.leaf == b.leaf;
+EventBatch batch_of(Seq first, const std::vector<Made>& events) {
+  EventBatch batch;
+  batch.start(first);
+  batch.append(run_of(events));
+  return batch;
 }
 
-std::vector<StoredEvent> read(Seq first, std::uint64_t count, const BlockText& text) {
-  std::vector<StoredEvent> out;
-  const Status read =
-      decode_block(first, count, text.leaves, text.body, [&](const EventView& e) {
-        out.push_back(e.stored());
-        return true;
-      });
-  EXPECT_TRUE(read.has_value());
-  return out;
+void expect_same(const EventView& got, Seq seq, const Made& made) {
+  EXPECT_EQ(got.seq, seq);
+  EXPECT_EQ(got.kind, made.kind);
+  EXPECT_EQ(got.task, made.task);
+  EXPECT_EQ(got.bytes, made.bytes);
+  EXPECT_EQ(unix_millis(got.time), made.ms);
+  EXPECT_EQ(got.leaf, merkle::leaf_hash(made.bytes));
 }
 
 TEST(EventBlock, GivesBackWhatItWasMadeOf) {
@@ -40,38 +47,80 @@ TEST(EventBlock, GivesBackWhatItWasMadeOf) {
     for (char& c : out) c = static_cast<char>(random());
     return out;
   };
-  for (int round = 0; round < 200; ++round) {
-    std::vector<StoredEvent> made;
+  for (int round = 0; round < 100; ++round) {
+    std::vector<Made> made;
     const Seq first = random();
-    for (std::size_t i = 0, n = 1 + random() % 9; i < n; ++i) {
+    for (std::size_t i = 0, n = 1 + random() % 300; i < n; ++i) {
       std::array<std::uint8_t, 16> id{};
       for (auto& b : id) b = static_cast<std::uint8_t>(random());
-      const auto task = random() % 2 == 0 ? std::optional(TaskId(id)) : std::nullopt;
-      made.push_back(event(first + i, text(300), text(255), task,
-                           static_cast<std::int64_t>(random()) - (std::int64_t{1} << 31)));
+      made.push_back({text(300), text(255),
+                      random() % 2 == 0 ? std::optional(TaskId(id)) : std::nullopt,
+                      static_cast<std::int64_t>(random()) - (std::int64_t{1} << 31)});
     }
-    const auto got = read(first, made.size(), encode_block(made));
-    EXPECT_TRUE(std::ranges::equal(got, made, same));
+    // Part of it comes back after it was taken away.
+    EventBatch batch = batch_of(first, made);
+    const std::size_t kept = random() % (made.size() + 1);
+    batch.cut(kept);
+    EXPECT_EQ(batch.count(), kept);
+    batch.append(run_of({made.begin() + static_cast<std::ptrdiff_t>(kept), made.end()}));
+    EXPECT_EQ(batch.next(), first + made.size());
+
+    const auto views = batch.events();
+    ASSERT_EQ(views.size(), made.size());
+    Seq next = first;
+    for (const auto& block : batch.blocks()) {
+      EXPECT_EQ(block.first, next);
+      EXPECT_TRUE(decode_block(block.first, block.count, block.leaves, block.body,
+                               [&](const EventView& e) {
+                                 expect_same(e, next, made[next - first]);
+                                 expect_same(views[next - first], next, made[next - first]);
+                                 ++next;
+                                 return true;
+                               })
+                      .has_value());
+    }
+    EXPECT_EQ(next, first + made.size());
   }
 }
 
-TEST(EventBlock, TakesWhatFitsAndAtLeastOne) {
-  EXPECT_TRUE(next_block({}).empty());
-  std::vector<StoredEvent> many;
-  for (Seq i = 0; i < kBlockEvents + 5; ++i) many.push_back(event(i, "x"));
-  EXPECT_EQ(next_block(many).size(), kBlockEvents);
-  const std::vector<StoredEvent> large{event(0, std::string(kMaxEventBytes, 'x')),
-                                       event(1, std::string(kMaxEventBytes, 'y'))};
-  EXPECT_EQ(next_block(large).size(), 1u);
-  const std::vector<StoredEvent> fits{event(0, std::string(kBlockBytes - 1, 'x')), event(1, "y"),
-                                      event(2, "z")};
-  EXPECT_EQ(next_block(fits).size(), 2u);
+TEST(EventBlock, HoldsWhatFitsAndAtLeastOne) {
+  const auto counts = [](const std::vector<Made>& events) {
+    std::vector<std::size_t> out;
+    const EventBatch batch = batch_of(0, events);  // blocks borrow from it
+    for (const auto& block : batch.blocks()) out.push_back(block.count);
+    return out;
+  };
+  using Counts = std::vector<std::size_t>;
+  EXPECT_EQ(counts({}), Counts());
+  EXPECT_EQ(counts(std::vector<Made>(kBlockEvents + 5, {"x"})), (Counts{kBlockEvents, 5}));
+  const Made largest{std::string(kMaxEventBytes, 'x')};
+  EXPECT_EQ(counts({largest, largest}), (Counts{1, 1}));
+  const Made half{std::string(kBlockBytes / 2 - 100, 'x')};
+  EXPECT_EQ(counts({half, half, half}), (Counts{2, 1}));
+}
+
+TEST(EventRun, KeepsNothingOfAnEventThatCannotBe) {
+  EventRun run = run_of({{"one"}});
+  const std::string before = run.body();
+  const Status large = run.add({"k", std::nullopt, std::string(kMaxEventBytes + 1, 'x'), {}});
+  ASSERT_FALSE(large.has_value());
+  EXPECT_EQ(large.error().reason.text(), "event over 65535 bytes");
+  const Status broken = run.add("k", std::nullopt, {}, [](std::string& out) -> Status {
+    out += "half";
+    return fail(Errc::kMalformed, "event text not utf-8");
+  });
+  ASSERT_FALSE(broken.has_value());
+  EXPECT_EQ(broken.error().reason.text(), "event text not utf-8");
+  EXPECT_EQ(run.body(), before);
+  EXPECT_EQ(run.count(), 1u);
 }
 
 TEST(EventBlock, EveryTruncationIsDamage) {
-  const std::vector<StoredEvent> made{event(4, "one", "test.happened", TaskId({1})),
-                                      event(5, "two")};
-  const BlockText whole = encode_block(made);
+  const EventBatch batch = batch_of(4, {{"one", "test.happened", TaskId({1})}, {"two"}});
+  const auto block = batch.blocks().front();
+  const struct {
+    std::string leaves, body;
+  } whole{std::string(block.leaves), std::string(block.body)};
   const auto reads = [&](std::uint64_t count, std::string_view leaves, std::string_view body) {
     const Status s =
         decode_block(4, count, leaves, body, [](const EventView&) { return true; });

@@ -270,12 +270,10 @@ Result<std::unique_ptr<Store>> Store::open(Options options, const Clock& clock) 
 }
 
 void Store::enqueue(std::unique_ptr<detail::Command> command) {
-  if (const Status s = impl_->writer().enqueue(command, false); !s) command->done(s.error());
+  if (const Status s = impl_->writer().enqueue(command); !s) command->done(s.error());
 }
 
-Status Store::enqueue_deferred(std::unique_ptr<detail::Command> command) {
-  return impl_->writer().enqueue(command, true);
-}
+Status Store::record(const EventRun& events) { return impl_->writer().record(events); }
 
 Status Store::with_reader(const std::function<void(Reader&)>& f) { return impl_->with_reader(f); }
 void Store::observe(Observer observer) { impl_->writer().observe(std::move(observer)); }

@@ -16,8 +16,8 @@ class StoreQueue : public ContractTest {};
 // S1 rests on this: a view that observes is current before a close is acknowledged.
 TEST_P(StoreQueue, ObserversComeBeforeCompletions) {
   std::vector<std::string> order;
-  store_->observe([&](std::span<const StoredEvent> events) {
-    for (const StoredEvent& e : events) order.push_back("seen " + e.bytes);
+  store_->observe([&](std::span<const EventView> events) {
+    for (const EventView& e : events) order.push_back("seen " + std::string(e.bytes));
     EXPECT_EQ(store_->size(), events.back().seq + 1);
   });
   testkit::HeldWriter hold(*store_);
@@ -91,19 +91,25 @@ TEST_P(StoreQueue, QueueIsBounded) {
   EXPECT_EQ(accepted, 4);
 }
 
-TEST_P(StoreQueue, DeferredCommitsByItselfAndWithTheNext) {
+EventRun recorded(std::string bytes) {
+  EventRun run;
+  EXPECT_TRUE(run.add(event(std::move(bytes))).has_value());
+  return run;
+}
+
+TEST_P(StoreQueue, RecordedCommitsByItselfAndWithTheNext) {
   open(Options{.max_deferred = 2, .deferred_flush = std::chrono::milliseconds(1)});
   std::promise<void> seen;
-  store_->observe([&](std::span<const StoredEvent> e) {
+  store_->observe([&](std::span<const EventView> e) {
     if (e.front().bytes == "a=1") seen.set_value();
   });
-  ASSERT_TRUE(store_->deferred(put("a", "1")).has_value());
+  ASSERT_TRUE(store_->record(recorded("a=1")).has_value());
   seen.get_future().wait();  // nobody asked for it
 
   testkit::HeldWriter hold(*store_);
-  ASSERT_TRUE(store_->deferred(put("b", "1")).has_value());
-  ASSERT_TRUE(store_->deferred(put("c", "1")).has_value());
-  const Status full = store_->deferred(put("d", "1"));
+  ASSERT_TRUE(store_->record(recorded("b=1")).has_value());
+  ASSERT_TRUE(store_->record(recorded("c=1")).has_value());
+  const Status full = store_->record(recorded("d=1"));
   ASSERT_FALSE(full.has_value());
   EXPECT_EQ(full.error().reason.text(), "store queue is full");
   store_->submit(put("e", "1"), [](auto) {});
@@ -116,7 +122,7 @@ TEST_P(StoreQueue, StopCommitsWhatIsQueuedAndRefusesTheRest) {
   int done = 0;
   for (int i = 0; i < 100; ++i)
     store_->submit(put("a", "1"), [&](auto r) { done += r.has_value(); });
-  ASSERT_TRUE(store_->deferred(put("b", "1")).has_value());
+  ASSERT_TRUE(store_->record(recorded("b=1")).has_value());
   store_->stop();
   EXPECT_EQ(done, 100);
   EXPECT_EQ(store_->size(), 101u);

@@ -1,7 +1,7 @@
 #include "stint/store/tx.h"
 
 #include "connection.h"
-#include "stint/merkle/hash.h"
+#include "event_block.h"
 
 namespace stint::store {
 bool Row::null(int column) const {
@@ -93,19 +93,18 @@ std::int64_t Tx::run_all(Sql sql, std::initializer_list<Param> parameters) {
   return changed;
 }
 
-Seq Tx::append(EventBytes event) {
-  if (error_) return next_;
-  if (event.bytes.size() > kMaxEventBytes) {
-    fail(Error{Errc::kTooLarge, "event over 65535 bytes"});
-    return next_;
-  }
-  const Seq seq = next_;
-  const Hash leaf = merkle::leaf_hash(event.bytes);
-  ++next_;
+Seq Tx::append(const EventBytes& event) {
+  EventRun one;
+  if (const Status added = one.add(event); !added) fail(added.error());
+  return append(one);
+}
+
+Seq Tx::append(const EventRun& events) {
+  const Seq first = events_.next();
+  if (error_ || events.empty()) return first;
+  events_.append(events);
   appended_ = true;
-  events_.push_back(
-      {seq, event.time, std::string(event.kind), event.task, std::move(event.bytes), leaf});
-  return seq;
+  return first;
 }
 
 std::optional<Error> Tx::verdict() const {

@@ -25,6 +25,8 @@ constexpr Sql kProbe =
     "INSERT INTO meta (key, value) VALUES ('probe', $1) "
     "ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
+constexpr std::size_t kMaxRun = 256;  // calls of record() that are kept in one run
+
 // How often an unwritable store tries by itself whether it can write again.
 constexpr std::chrono::milliseconds kProbeEvery{500};
 
@@ -71,23 +73,40 @@ void Writer::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-Status Writer::enqueue(std::unique_ptr<detail::Command>& command, bool deferred) {
+Status Writer::enqueue(std::unique_ptr<detail::Command>& command) {
   bool notify = false;
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return fail(Errc::kUnavailable, "store is stopping");
-    if (queue_.size() >= options_.max_queue) return fail(Errc::kUnavailable, "store queue is full");
-    if (deferred) {
-      if (!health_.writable) return fail(*health_.last_error);
-      const std::size_t waiting = queue_.size() - urgent_;
-      if (waiting >= options_.max_deferred) return fail(Errc::kUnavailable, "store queue is full");
-      // The first starts the writer's timer; a full batch need not wait for it.
-      notify = queue_.empty() || waiting + 1 == options_.max_batch;
+    if (urgent_ + recorded_ >= options_.max_queue)
+      return fail(Errc::kUnavailable, "store queue is full");
+    notify = urgent_ == 0;
+    ++urgent_;
+    queue_.push_back({.command = std::move(command), .events = {}, .error = {}});
+  }
+  if (notify) wake_.notify_one();
+  return {};
+}
+
+Status Writer::record(const EventRun& events) {
+  if (events.empty()) return {};
+  bool notify = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return fail(Errc::kUnavailable, "store is stopping");
+    if (!health_.writable) return fail(*health_.last_error);
+    if (recorded_ >= options_.max_deferred || urgent_ + recorded_ >= options_.max_queue)
+      return fail(Errc::kUnavailable, "store queue is full");
+    // The first starts the writer's timer; a full batch need not wait for it.
+    notify = queue_.empty() || recorded_ + 1 == options_.max_batch;
+    ++recorded_;
+    if (!queue_.empty() && !queue_.back().command && queue_.back().weight < kMaxRun) {
+      queue_.back().events.add(events);
+      ++queue_.back().weight;
     } else {
-      notify = urgent_ == 0;
-      ++urgent_;
+      queue_.push_back({.command = nullptr, .events = std::exchange(spare_, {}), .error = {}});
+      queue_.back().events.add(events);
     }
-    queue_.push_back({std::move(command), deferred, std::nullopt});
   }
   if (notify) wake_.notify_one();
   return {};
@@ -102,7 +121,7 @@ void Writer::observe(Store::Observer observer) {
 Health Writer::health() const {
   const std::lock_guard lock(mutex_);
   Health health = health_;
-  health.queued = queue_.size();
+  health.queued = urgent_ + recorded_;
   return health;
 }
 
@@ -134,13 +153,14 @@ bool Writer::take(Batch& batch) {
   if (!urgent()) {
     // A disk that refused is not asked again at once.
     wake_.wait_for(lock, health_.writable ? options_.deferred_flush : kProbeEvery,
-                   [&] { return urgent() || queue_.size() >= options_.max_batch; });
+                   [&] { return urgent() || recorded_ >= options_.max_batch; });
   }
   if (queue_.empty()) return false;
-  const std::size_t count = std::min(queue_.size(), options_.max_batch);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!queue_.front().deferred) --urgent_;
-    batch.push_back(std::move(queue_.front()));
+  for (std::size_t taken = 0; !queue_.empty() && taken < options_.max_batch;) {
+    Item& item = queue_.front();
+    taken += item.weight;
+    (item.command ? urgent_ : recorded_) -= item.weight;
+    batch.push_back(std::move(item));
     queue_.pop_front();
   }
   return true;
@@ -155,7 +175,7 @@ void Writer::commit(Batch& batch) {
     error = commit_under_gate(batch, taken);
   }
   if (error) {
-    keep_deferred(batch);  // nobody waits for these, and what they record has happened
+    keep_recorded(batch);  // nobody waits for these, and what they tell of has happened
     taken = batch.size();  // none of it is kept, and the rest would meet the same disk
   }
 
@@ -167,29 +187,35 @@ void Writer::commit(Batch& batch) {
       ++health_.failures;
     } else {
       ++health_.commits;
-      health_.commands += taken;
+      for (std::size_t i = 0; i < taken; ++i) health_.commands += batch[i].weight;
     }
   }
   set_health(error);
-  if (!error && !events_.empty()) {
-    for (const auto& observer : observers) (*observer)(events_);
+  if (!error && !events_.empty() && !observers.empty()) {
+    const std::vector<EventView> events = events_.events();
+    for (const auto& observer : observers) (*observer)(events);
   }
-  events_.clear();
   for (std::size_t i = 0; i < taken; ++i) {
     Item item = std::move(batch.front());
     batch.pop_front();
-    item.command->done(error ? error : item.error);
+    if (item.command) {
+      item.command->done(error ? error : item.error);
+    } else {
+      item.events.clear();
+      const std::lock_guard lock(mutex_);
+      spare_ = std::move(item.events);
+    }
   }
 }
 
-// Puts the deferred commands of a batch that failed back where they were, before all others.
-void Writer::keep_deferred(Batch& batch) {
+// Puts the recorded events of a batch that failed back where they were, before all others.
+void Writer::keep_recorded(Batch& batch) {
   const std::lock_guard lock(mutex_);
   if (stopping_) return;
   for (auto at = batch.end(); at != batch.begin();) {
     --at;
-    if (!at->deferred) continue;
-    at->error.reset();
+    if (at->command) continue;
+    recorded_ += at->weight;
     queue_.push_front(std::move(*at));
     at = batch.erase(at);
   }
@@ -200,7 +226,7 @@ std::optional<Error> Writer::commit_under_gate(Batch& batch, std::size_t& taken)
     if (auto error = probe()) return error;
   }
   connection_->clear_broken();
-  events_.clear();
+  events_.start(size());
   if (const Status begun = step(*connection_, kBegin); !begun) return give_up(begun.error());
   const MonoTime until = clock_.mono() + options_.batch_time;
   for (Item& item : batch) {
@@ -217,10 +243,11 @@ std::optional<Error> Writer::commit_under_gate(Batch& batch, std::size_t& taken)
 
 // Runs one command; item.error says why it was undone.
 void Writer::run(Item& item) {
-  const std::size_t before = events_.size();
+  if (!item.command) return events_.append(item.events);
+  const std::size_t before = events_.count();
   connection_->begin_command();
   {
-    Tx tx(*connection_, size() + before, events_);
+    Tx tx(*connection_, events_);
     try {
       const Status status = item.command->run(tx);
       // The command's own refusal says more than what its half-done changes lack.
@@ -234,7 +261,7 @@ void Writer::run(Item& item) {
   const bool savepoint = connection_->end_command();
   Status ended;
   if (item.error) {
-    events_.erase(events_.begin() + static_cast<std::ptrdiff_t>(before), events_.end());
+    events_.cut(before);
     if (!connection_->in_transaction()) return;
     if (savepoint) ended = step(*connection_, kUndo);
   }
@@ -248,26 +275,25 @@ void Writer::run(Item& item) {
 
 // The events of the whole batch, by blocks.
 Status Writer::write_log() {
-  std::span<const StoredEvent> rest(events_);
   std::vector<TaskId> tasks;
-  while (!rest.empty()) {
-    const auto block = next_block(rest);
-    rest = rest.subspan(block.size());
-    const Seq first = block.front().seq;
-    const BlockText text = encode_block(block);
+  for (const EventBatch::Block& block : events_.blocks()) {
     STINT_TRY(step(*connection_, kPutBlock,
-                   {first, block.size(), Blob{text.leaves}, Blob{text.body}}));
+                   {block.first, block.count, Blob{block.leaves}, Blob{block.body}}));
     tasks.clear();
-    for (const StoredEvent& e : block) {
-      if (!e.task) continue;
-      tasks.push_back(*e.task);
-      if (e.kind == kTaskOpened) STINT_TRY(step(*connection_, kPutOpened, {*e.task, e.seq}));
-    }
+    Status put;
+    STINT_TRY(decode_block(block.first, block.count, block.leaves, block.body,
+                           [&](const EventView& e) {
+                             if (e.task) tasks.push_back(*e.task);
+                             if (e.task && e.kind == kTaskOpened)
+                               put = step(*connection_, kPutOpened, {*e.task, e.seq});
+                             return put.has_value();
+                           }));
+    STINT_TRY(put);
     std::ranges::sort(tasks);
     const auto repeated = std::ranges::unique(tasks);
     tasks.erase(repeated.begin(), repeated.end());
     for (const TaskId& task : tasks)
-      STINT_TRY(step(*connection_, kPutTask, {first >> kSpanBits, task, first}));
+      STINT_TRY(step(*connection_, kPutTask, {block.first >> kSpanBits, task, block.first}));
   }
   return {};
 }
@@ -277,13 +303,13 @@ std::optional<Error> Writer::end_transaction() {
   if (const Status committed = step(*connection_, kCommit); !committed) {
     return give_up(committed.error());
   }
-  size_.store(size() + events_.size(), std::memory_order_release);
+  size_.store(events_.next(), std::memory_order_release);
   return std::nullopt;
 }
 
 // The batch failed: roll back, and keep the connection only when the log stands where it stood.
 std::optional<Error> Writer::give_up(Error error) {
-  events_.clear();
+  events_.start(size());
   if (connection_ != nullptr && connection_->in_transaction()) {
     (void)step(*connection_, "ROLLBACK");
   }
@@ -312,8 +338,8 @@ std::optional<Error> Writer::probe() {
   connection_->clear_broken();
   if (const Status s = step(*connection_, kBegin); !s) return give_up(s.error());
   {
-    std::vector<StoredEvent> none;
-    Tx tx(*connection_, size(), none);
+    EventBatch none;
+    Tx tx(*connection_, none);
     tx.run(kProbe, Blob{"1"});
     if (tx.error()) return give_up(*tx.error());
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "connection.h"
+#include "event_block.h"
 #include "fair_mutex.h"
 #include "stint/base/clock.h"
 #include "stint/store/store.h"
@@ -30,7 +31,8 @@ class Writer {
   void start();
   void stop();
   // Takes ownership when it succeeds.
-  Status enqueue(std::unique_ptr<detail::Command>& command, bool deferred);
+  Status enqueue(std::unique_ptr<detail::Command>& command);
+  Status record(const EventRun& events);
   void observe(Store::Observer observer);
   Seq size() const { return size_.load(std::memory_order_acquire); }
   Health health() const;
@@ -39,9 +41,11 @@ class Writer {
   FairMutex& gate() { return gate_; }
 
  private:
+  // A command, or what was recorded between two of them.
   struct Item {
-    std::unique_ptr<detail::Command> command;
-    bool deferred;
+    std::unique_ptr<detail::Command> command;  // null: recorded events
+    EventRun events;
+    std::size_t weight = 1;  // calls of record()
     std::optional<Error> error;
   };
   using Batch = std::deque<Item>;
@@ -49,7 +53,7 @@ class Writer {
   void loop();
   bool take(Batch& batch);  // false: stopped and drained
   void commit(Batch& batch);
-  void keep_deferred(Batch& batch);
+  void keep_recorded(Batch& batch);
   std::optional<Error> commit_under_gate(Batch& batch, std::size_t& taken);
   void run(Item& item);
   Status write_log();
@@ -67,12 +71,14 @@ class Writer {
   FairMutex gate_;
 
   std::atomic<Seq> size_;            // committed
-  std::vector<StoredEvent> events_;  // of the running batch; the writer thread's
+  EventBatch events_;      // of the running batch; the writer thread's
 
   mutable std::mutex mutex_;  // what follows
   std::condition_variable wake_;
   Batch queue_;
-  std::size_t urgent_ = 0;  // queued commands that are not deferred
+  std::size_t urgent_ = 0;    // queued commands
+  std::size_t recorded_ = 0;  // queued calls of record()
+  EventRun spare_;            // an empty run that has its room already
   bool stopping_ = false;
   Health health_;
   std::vector<std::shared_ptr<const Store::Observer>> observers_;

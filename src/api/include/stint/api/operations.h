@@ -25,7 +25,7 @@ namespace stint::api {
 class EventCounts {
  public:
   EventCounts();
-  void add(std::span<const store::StoredEvent> events);
+  void add(std::span<const store::EventView> events);
   std::vector<std::pair<std::string_view, std::uint64_t>> counts() const;
 
  private:

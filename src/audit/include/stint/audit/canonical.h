@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -25,8 +27,14 @@ class Canonical {
 
  private:
   friend class ObjectWriter;
-  friend class SortedWriter;
+  friend Canonical written(std::string&& text);
   std::string text_;
+};
+
+struct CanonicalView {
+  std::string_view text = "{}";
+  CanonicalView() = default;
+  CanonicalView(const Canonical& c) : text(c.text()) {}
 };
 
 // Writes one RFC 8785 object straight to text: members may be added in any order and are sorted at
@@ -59,11 +67,14 @@ class ObjectWriter {
   std::vector<Member> members_;
 };
 
-// Writes one RFC 8785 object, nested ones in place, for who knows the order of its keys: members
-// are given sorted by key, which is asserted. Otherwise as ObjectWriter.
+// Appends one RFC 8785 object to a text, nested ones in place, for who knows the order of its keys:
+// members are given sorted by key, which is asserted. Otherwise as ObjectWriter.
+// Limits: kDepth objects inside each other.
 class SortedWriter {
  public:
-  SortedWriter() { text_.reserve(1024); }
+  static constexpr std::size_t kDepth = 4;
+
+  explicit SortedWriter(std::string& out) : out_(out) { out_ += '{'; }
   void add(std::string_view key, std::string_view text);
   void add(std::string_view key, const char* text) { add(key, std::string_view(text)); }
   void add(std::string_view key, const std::string& text) { add(key, std::string_view(text)); }
@@ -73,14 +84,16 @@ class SortedWriter {
   void add_raw(std::string_view key, std::string_view canonical_json);
   void begin(std::string_view key);  // an object; what follows is in it
   void end();
-  // After an end() for each begin(). The writer is used up.
-  Canonical finish() &&;
+  void finish();  // after an end() for each begin()
 
  private:
-  void open(std::string_view key);
-  std::string text_ = "{";
-  std::vector<std::string_view> last_{{}};  // key of each open object
+  void open(std::string_view key, std::size_t more);
+  std::string& out_;
+  std::size_t depth_ = 0;
+  std::array<std::string_view, kDepth> last_{};  // key of each open object
 };
+// What a writer has written into an empty text.
+Canonical written(std::string&& text);
 
 // Appends the RFC 8785 string form, quotes included.
 void append_json_string(std::string& out, std::string_view text);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -225,26 +226,30 @@ enum class Verdict : std::uint8_t { kPermit, kDeny, kAsk };
 // The intent: written before the action (reads: within the stated window). Also what was refused of
 // opening, delegating and minting: `action` is then task.open, task.delegate or token.mint, and
 // there is no class. What was permitted of these is told by their own events.
-struct Decided {
+template <class Text, class Texts, class Facts>
+struct BasicDecided {
   static constexpr std::string_view kKind = "decision";
   DecisionId decision = unset;
   std::optional<TaskId> task;  // absent: the one that was not opened
-  std::string agent;
-  std::optional<std::string> human;
+  Text agent;
+  std::optional<Text> human;
   std::optional<TokenId> token;
   Verdict verdict = Verdict::kDeny;
-  std::string reason;                  // a literal of ours: "no policy permits", "task paused", …
-  std::vector<std::string> policies;   // ids of those that determined it
-  std::vector<std::string> approvers;  // groups, for an ask
+  Text reason;                         // a literal of ours: "no policy permits", "task paused", …
+  Texts policies;                      // ids of those that determined it
+  Texts approvers;                     // groups, for an ask
   std::optional<ApprovalId> approval;  // the one asked for, or the one that lifted the deny
-  std::string upstream, action;
+  Text upstream, action;
   std::optional<domain::ActionClass> action_class;
-  std::string resource, method, target;
+  Text resource, method, target;
   std::optional<crypto::Digest> call;  // domain::digest of the exact call, arguments included
-  Canonical facts;                     // what policies saw beyond the above; for `stint why`
-  std::string source_ip;
-  bool operator==(const Decided&) const = default;
+  Facts facts;                         // what policies saw beyond the above; for `stint why`
+  Text source_ip;
+  bool operator==(const BasicDecided&) const = default;
 };
+using Decided = BasicDecided<std::string, std::vector<std::string>, Canonical>;
+// Borrows: for the record of each call, of which every text lies somewhere already.
+using DecidedView = BasicDecided<std::string_view, std::span<const std::string>, CanonicalView>;
 
 // Refusals that were not written one by one: the same agent asked for the same again and was
 // refused for the same reason. Who asks of too many tasks or humans has them told in one.
@@ -378,6 +383,10 @@ inline constexpr std::size_t kMaxFacts = 16 * 1024;    // Decided::facts
 // Errors: kTooLarge "event over 65535 bytes", "event text too long", "event list too long",
 // "event facts too long"; kMalformed "event text not utf-8", "event number range".
 Result<std::string> encode(WallTime time, const AnyEvent& event);
+// The same, appended to `out`, which an error leaves as it was: for the kinds of every call.
+Status encode_to(std::string& out, WallTime time, const DecidedView& event);
+Status encode_to(std::string& out, WallTime time, const CredentialReleased& event);
+Status encode_to(std::string& out, WallTime time, const Outcome& event);
 
 // The strict inverse: parse(b) succeeds only for bytes that encode() gives.
 // Errors: kTooLarge, kMalformed, kMissing, kUnknownKey, kUnsupported "event kind" or "event

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -13,8 +14,18 @@
 
 namespace stint {
 
+// An id as text, in place: what is written with every call should not ask the heap for room.
+class IdText {
+ public:
+  IdText(std::string_view prefix, const std::array<std::uint8_t, 16>& bytes);
+  operator std::string_view() const { return {text_.data(), size_}; }
+
+ private:
+  std::array<char, 40> text_;
+  std::size_t size_;
+};
+
 namespace detail {
-std::string id_text(std::string_view prefix, const std::array<std::uint8_t, 16>& bytes);
 Result<std::array<std::uint8_t, 16>> id_bytes(std::string_view prefix, std::string_view text);
 }  // namespace detail
 
@@ -32,7 +43,11 @@ class Id {
     if (!bytes) return std::unexpected(bytes.error());
     return Id(*bytes);
   }
-  std::string str() const { return detail::id_text(Tag::kPrefix, bytes_); }
+  IdText text() const {
+    static_assert(Tag::kPrefix.size() <= 8);
+    return {Tag::kPrefix, bytes_};
+  }
+  std::string str() const { return std::string(std::string_view(text())); }
   const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }
   auto operator<=>(const Id&) const = default;
 

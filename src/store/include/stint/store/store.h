@@ -22,10 +22,10 @@ namespace stint::store {
 struct Options {
   std::string path;                              // of the database file; made 0600 when absent
   std::size_t max_queue = 16'384;                // commands waiting; beyond: kUnavailable
-  std::size_t max_deferred = 16'384;             // of these, deferred ones
+  std::size_t max_deferred = 16'384;             // of these, calls of record()
   std::size_t max_batch = 1'024;                 // commands in one commit
   std::chrono::milliseconds batch_time{5};       // a commit takes no further command after this
-  std::chrono::milliseconds deferred_flush{20};  // a deferred command waits at most so long
+  std::chrono::milliseconds deferred_flush{20};  // recorded events wait at most so long
   std::size_t readers = 4;                       // read connections
   std::size_t checkpoint_bytes = 4 << 20;        // of WAL before the checkpoint thread copies it
   std::string vfs;                               // SQLite VFS name; empty: the default
@@ -150,17 +150,11 @@ class Store {
     return future.get();
   }
 
-  // Queues without waking the writer: committed with the next batch, at the latest after
-  // deferred_flush. A batch that fails puts them back, so `f` may run more than once; while the
-  // process lives, only an error of its own loses one. Errors now: kUnavailable (bound reached, or
-  // the store is not writable: the caller denies). A later failure shows in health().
-  template <class F>
-  Status deferred(F f) {
-    using T = detail::ValueOf<F, Tx>;
-    auto ignore = [](Result<T>) {};
-    return enqueue_deferred(
-        std::make_unique<detail::CommandOf<T, F, decltype(ignore)>>(std::move(f), ignore));
-  }
+  // Queues events that nobody waits for, without waking the writer: committed with the next batch,
+  // at the latest after deferred_flush. A batch that fails puts them back: while the process lives,
+  // none is lost. Errors now: kUnavailable (bound reached, or the store is not writable: the caller
+  // denies). A later failure shows in health().
+  Status record(const EventRun& events);
 
   // Runs `f(Reader&)` on this thread over one snapshot, which holds everything acknowledged before
   // the call. Blocks while all read connections are taken: keep reads short, and paged.
@@ -176,7 +170,7 @@ class Store {
   // Called on the writer thread with the events of each commit, after it and before the commands'
   // completions. An observer lives as long as the Store, and must not throw. Register before
   // commands are submitted: it sees only later commits.
-  using Observer = std::function<void(std::span<const StoredEvent>)>;
+  using Observer = std::function<void(std::span<const EventView>)>;
   void observe(Observer observer);
 
   Seq size() const;  // of the log: the number of events committed
@@ -194,7 +188,6 @@ class Store {
   class Impl;
   explicit Store(std::unique_ptr<Impl> impl);
   void enqueue(std::unique_ptr<detail::Command> command);
-  Status enqueue_deferred(std::unique_ptr<detail::Command> command);
   Status with_reader(const std::function<void(Reader&)>& f);
 
   std::unique_ptr<Impl> impl_;

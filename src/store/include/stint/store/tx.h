@@ -14,6 +14,7 @@
 namespace stint::store {
 
 class Connection;
+class EventBatch;
 
 // Reads of one snapshot of the database.
 //
@@ -105,7 +106,9 @@ class Tx : public Reader {
 
   // Appends at the end of the log. The position is final once the command is acknowledged.
   // Errors: kTooLarge over kMaxEventBytes.
-  Seq append(EventBytes event);
+  Seq append(const EventBytes& event);
+  // Each of them, in order; returns the position of the first.
+  Seq append(const EventRun& events);
 
   // Says that this command changes bookkeeping only: meta, used_jti, idempotency, checkpoint, tile,
   // receipt, owed, task.last_used, and the deletion of token and handle rows. Any other change
@@ -118,16 +121,14 @@ class Tx : public Reader {
 
  private:
   friend class Writer;
-  Tx(Connection& connection, Seq next, std::vector<StoredEvent>& events)
-      : Reader(connection), next_(next), events_(events) {}
+  Tx(Connection& connection, EventBatch& events) : Reader(connection), events_(events) {}
   std::int64_t run_all(Sql sql, std::initializer_list<Param> parameters);
 
   // What the commit asks: the first error, or the rule that the command broke.
   std::optional<Error> verdict() const;
 
-  Seq next_;
   bool appended_ = false;
-  std::vector<StoredEvent>& events_;  // of the whole batch; this command's are its tail
+  EventBatch& events_;  // of the whole transaction; this command's are its tail
   bool no_event_ = false;
 };
 
