@@ -12,7 +12,6 @@
 #include "lib/world.h"
 #include "stint/codec/hex.h"
 #include "stint/crypto/hot_keys.h"
-#include "stint/jose/dpop.h"
 #include "stint/jose/jwk.h"
 #include "stint/rt/runtime.h"
 
@@ -22,11 +21,6 @@ namespace {
 struct Instance {  // of an agent
   crypto::PrivateKey key;
   World::Session session;
-};
-
-struct Prepared {
-  http::RequestHead head;
-  std::string htu, target;
 };
 
 std::vector<Instance> instances(World& world, std::size_t count) {
@@ -42,29 +36,11 @@ std::vector<Instance> instances(World& world, std::size_t count) {
 
 std::vector<Prepared> prepare(World& world, const proof::Gate& gate,
                               const std::vector<Instance>& who, std::size_t count) {
-  const WallTime now = world.clock.wall();
-  const std::string nonce = gate.nonce(now);
   std::vector<Prepared> out;
   out.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     const Instance& agent = who[i % who.size()];
-    Prepared p{.target = "/tickets/" + std::to_string(1000 + i % 977)};
-    p.htu = std::string(kGateway) + "/u/plain" + p.target;
-    const std::string jti = TokenId::random(world.entropy).str();
-    p.head.method = "GET";
-    p.head.target = "/u/plain" + p.target;
-    p.head.headers.add("Host", "127.0.0.1:7444");
-    p.head.headers.add("Accept", "application/json");
-    p.head.headers.add("Authorization", "DPoP " + agent.session.token);
-    p.head.headers.add("DPoP",
-                       must(jose::make_proof(agent.key, {.method = "GET",
-                                                         .htu = p.htu,
-                                                         .now = now,
-                                                         .jti = jti,
-                                                         .access_token = agent.session.token,
-                                                         .nonce = nonce}),
-                            "proof"));
-    out.push_back(std::move(p));
+    out.push_back(prepare_call(world, gate, agent.key, agent.session.token, i));
   }
   return out;
 }

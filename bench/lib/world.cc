@@ -5,6 +5,7 @@
 
 #include "measure.h"
 #include "stint/http/target.h"
+#include "stint/jose/dpop.h"
 #include "stint/keys/root_source.h"
 #include "stint/policy/pack.h"
 #include "stint/rt/runtime.h"
@@ -95,6 +96,26 @@ store::Seq World::flush() {
   }),
        "flush");
   return store->size();
+}
+
+Prepared prepare_call(World& world, const proof::Gate& gate, const crypto::PrivateKey& key,
+                      const std::string& token, std::size_t i) {
+  const WallTime now = world.clock.wall();
+  Prepared p{.head = {}, .htu = {}, .target = "/tickets/" + std::to_string(1000 + i % 977)};
+  p.htu = std::string(kGateway) + "/u/plain" + p.target;
+  p.head.method = "GET";
+  p.head.target = "/u/plain" + p.target;
+  p.head.headers.add("Host", "127.0.0.1:7444");
+  p.head.headers.add("Accept", "application/json");
+  p.head.headers.add("Authorization", "DPoP " + token);
+  p.head.headers.add("DPoP", must(jose::make_proof(key, {.method = "GET",
+                                                         .htu = p.htu,
+                                                         .now = now,
+                                                         .jti = TokenId::random(world.entropy).str(),
+                                                         .access_token = token,
+                                                         .nonce = gate.nonce(now)}),
+                                  "proof"));
+  return p;
 }
 
 Authorizer::Authorizer(World& world, proof::Gate& gate)

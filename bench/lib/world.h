@@ -58,6 +58,14 @@ class World {
   std::unique_ptr<reaper::Reaper> reaper;
 };
 
+// A request with a proof of its own, to the upstream "plain".
+struct Prepared {
+  http::RequestHead head;
+  std::string htu, target;
+};
+Prepared prepare_call(World& world, const proof::Gate& gate, const crypto::PrivateKey& key,
+                      const std::string& token, std::size_t i);
+
 // Authorizes one request, as a gateway does before it forwards: proof, token, live task, route,
 // policy, record.
 class Authorizer {
