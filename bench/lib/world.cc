@@ -108,13 +108,14 @@ Prepared prepare_call(World& world, const proof::Gate& gate, const crypto::Priva
   p.head.headers.add("Host", "127.0.0.1:7444");
   p.head.headers.add("Accept", "application/json");
   p.head.headers.add("Authorization", "DPoP " + token);
-  p.head.headers.add("DPoP", must(jose::make_proof(key, {.method = "GET",
-                                                         .htu = p.htu,
-                                                         .now = now,
-                                                         .jti = TokenId::random(world.entropy).str(),
-                                                         .access_token = token,
-                                                         .nonce = gate.nonce(now)}),
-                                  "proof"));
+  p.head.headers.add("DPoP",
+                     must(jose::make_proof(key, {.method = "GET",
+                                                 .htu = p.htu,
+                                                 .now = now,
+                                                 .jti = TokenId::random(world.entropy).str(),
+                                                 .access_token = token,
+                                                 .nonce = gate.nonce(now)}),
+                          "proof"));
   return p;
 }
 

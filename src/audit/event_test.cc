@@ -90,6 +90,59 @@ TEST(Event, EveryKindRoundTrips) {
   }
 }
 
+DecidedView view_of(const Decided& d) {
+  DecidedView v{.decision = d.decision,
+                .task = d.task,
+                .agent = d.agent,
+                .human = {},
+                .token = d.token,
+                .verdict = d.verdict,
+                .reason = d.reason,
+                .policies = d.policies,
+                .approvers = d.approvers,
+                .approval = d.approval,
+                .upstream = d.upstream,
+                .action = d.action,
+                .action_class = d.action_class,
+                .resource = d.resource,
+                .method = d.method,
+                .target = d.target,
+                .call = d.call,
+                .facts = d.facts,
+                .source_ip = d.source_ip};
+  if (d.human) v.human = *d.human;
+  return v;
+}
+
+// What every call writes goes past AnyEvent: the same bytes, behind what was there.
+TEST(Event, BorrowedFormsAreWrittenAlike) {
+  const auto expect_same = [](WallTime time, const auto& event, const AnyEvent& any) {
+    std::string out = "before";
+    ASSERT_TRUE(encode_to(out, time, event).has_value());
+    EXPECT_EQ(out, "before" + encode(time, any).value());
+  };
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    Arbitrary any(Numbers{seed * 0x9e3779b97f4a7c15});
+    const WallTime time = any.time();
+    Decided d;
+    CredentialReleased c;
+    Outcome o;
+    fields(any, d);
+    fields(any, c);
+    fields(any, o);
+    expect_same(time, view_of(d), d);
+    expect_same(time, c, c);
+    expect_same(time, o, o);
+  }
+  Decided d = decided();
+  d.resource = "\xff";
+  std::string out = "before";
+  const Status refused = encode_to(out, kTime, view_of(d));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().reason.text(), "event text not utf-8");
+  EXPECT_EQ(out, "before");
+}
+
 // One changed byte never reads as the same event, and what still reads is canonical.
 TEST(Event, NoTwoSpellingsOfOneEvent) {
   const std::string whole = encode(kTime, decided()).value();

@@ -55,10 +55,12 @@ Result<Authority::Impl::Chain> Authority::Impl::live_chain(TaskId task, TokenId 
   return chain;
 }
 
-Result<store::EventRun> Authority::Impl::decision_events(
-    const CallRequest& r, const Directory& dir, const policy::Facts& facts,
-    const policy::Decision& decision, DecisionId id, std::optional<ApprovalId> approval,
-    WallTime at) const {
+Result<store::EventRun> Authority::Impl::decision_events(const CallRequest& r, const Directory& dir,
+                                                         const policy::Facts& facts,
+                                                         const policy::Decision& decision,
+                                                         DecisionId id,
+                                                         std::optional<ApprovalId> approval,
+                                                         WallTime at) const {
   store::EventRun out;
   const audit::Canonical facts_text = facts_to_json(facts);
   audit::DecidedView event{.decision = id,

@@ -162,23 +162,44 @@ TEST_F(Streams, AnAnswerMayEndWhileTheRequestIsStuck) {
   EXPECT_EQ(send({}).status, 200U);  // the gateway is there
 }
 
-TEST_F(Streams, TheDeadlineCuts) {
+// A task of which half a second is left.
+class BriefTask : public Streams {
+ public:
+  authority::Opened brief() {
+    auto task = testkit::must_have(rt::block_on(edge->authority->open_task(
+        {.order = {.purpose = "be quick",
+                   .agent = "coder",
+                   .binding = {domain::Binding::Kind::kDpop, edge->coder.jkt()},
+                   .human = "alice@example.com",
+                   .grants = desk_grants(),
+                   .life = 10s},
+         .audience = audience("desk"),
+         .actor = authority::Actor::agent("coder")})));
+    edge->clock.step_wall(9500ms);
+    catch_up();
+    return task;
+  }
+};
+
+TEST_F(BriefTask, TheDeadlineCuts) {
   upstream.script = stall;
-  const auto brief = testkit::must_have(rt::block_on(edge->authority->open_task(
-      {.order = {.purpose = "be quick",
-                 .agent = "coder",
-                 .binding = {domain::Binding::Kind::kDpop, edge->coder.jkt()},
-                 .human = "alice@example.com",
-                 .grants = desk_grants(),
-                 .life = 10s},
-       .audience = audience("desk"),
-       .actor = authority::Actor::agent("coder")})));
-  edge->clock.step_wall(9500ms);  // half a second is left
-  catch_up();
+  const auto brief = this->brief();
   Sock sock = begin({}, brief.token->token);
   const Answer got = read_answer(sock);
   EXPECT_EQ(got.status, 401U);
   EXPECT_EQ(got.reason(), "the task reached its deadline during the call");
+  EXPECT_TRUE(eventually([&] { return upstream.broken.load(); }));
+  EXPECT_TRUE(ended("cut"));
+}
+
+// Nobody reads, so nothing is written and nothing moves: the connections' own limits end it.
+TEST_F(BriefTask, TheDeadlineCutsWhatItsClientDoesNotRead) {
+  upstream.script = endless;
+  const auto brief = this->brief();
+  Sock sock = Sock::tcp(port, 4096);
+  sock.send(bytes({}, brief.token->token));
+  ASSERT_TRUE(eventually([&] { return upstream.got.load() > 0; }));
+  edge->clock.step_wall(600ms);  // nobody looks at it until the connection has ended
   EXPECT_TRUE(eventually([&] { return upstream.broken.load(); }));
   EXPECT_TRUE(ended("cut"));
 }

@@ -2,13 +2,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #include "net_testing.h"
+#include "stint/codec/hex.h"
 #include "stint/crypto/digest.h"
 #include "stint/net/client.h"
 
@@ -248,16 +251,74 @@ TEST(Tls, VersionsAndProtocols) {
   EXPECT_EQ(shake(rig.tls_port, TLS1_3_VERSION, "\x02h2"), "");
 }
 
+// HKDF-Expand-Label (RFC 8446 section 7.1) with SHA-256.
+std::string expand_label(const std::string& secret, std::string label, std::size_t size) {
+  std::string out(size, '\0'), prefix = "tls13 ", digest = "SHA256", mode = "EXPAND_ONLY",
+                               key = secret;
+  EVP_KDF* kdf = EVP_KDF_fetch(nullptr, "TLS13-KDF", nullptr);
+  EVP_KDF_CTX* ctx = EVP_KDF_CTX_new(kdf);
+  const OSSL_PARAM params[] = {
+      OSSL_PARAM_construct_utf8_string("digest", digest.data(), 0),
+      OSSL_PARAM_construct_utf8_string("mode", mode.data(), 0),
+      OSSL_PARAM_construct_octet_string("key", key.data(), key.size()),
+      OSSL_PARAM_construct_octet_string("prefix", prefix.data(), prefix.size()),
+      OSSL_PARAM_construct_octet_string("label", label.data(), label.size()),
+      OSSL_PARAM_construct_end()};
+  EXPECT_EQ(EVP_KDF_derive(ctx, reinterpret_cast<unsigned char*>(out.data()), size, params), 1);
+  EVP_KDF_CTX_free(ctx);
+  EVP_KDF_free(kdf);
+  return out;
+}
+
+// A TLS 1.3 record (RFC 8446 section 5.2) under a traffic secret, by AES-128-GCM.
+std::string sealed_record(const std::string& secret, std::string_view content, char type,
+                          std::uint64_t sequence) {
+  const auto u = [](std::string& s) { return reinterpret_cast<unsigned char*>(s.data()); };
+  std::string key = expand_label(secret, "key", 16), iv = expand_label(secret, "iv", 12);
+  for (std::size_t i = 0; i < 8; ++i)
+    iv[11 - i] = static_cast<char>(iv[11 - i] ^ static_cast<char>(sequence >> (8 * i) & 0xff));
+  std::string plain(content);
+  plain += type;
+  const std::size_t size = plain.size() + 16;
+  std::string head{'\x17', '\x03', '\x03', static_cast<char>(size >> 8), static_cast<char>(size)};
+  std::string sealed(plain.size(), '\0'), tag(16, '\0');
+  EVP_CIPHER_CTX* ctx = EVP_CIPHER_CTX_new();
+  int n = 0;
+  EXPECT_EQ(EVP_EncryptInit_ex(ctx, EVP_aes_128_gcm(), nullptr, u(key), u(iv)), 1);
+  EXPECT_EQ(EVP_EncryptUpdate(ctx, nullptr, &n, u(head), static_cast<int>(head.size())), 1);
+  EXPECT_EQ(EVP_EncryptUpdate(ctx, u(sealed), &n, u(plain), static_cast<int>(plain.size())), 1);
+  EXPECT_EQ(EVP_EncryptFinal_ex(ctx, u(sealed) + n, &n), 1);
+  EXPECT_EQ(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, 16, u(tag)), 1);
+  EVP_CIPHER_CTX_free(ctx);
+  return head + sealed + tag;
+}
+
 // A peer that decides by itself how its records are cut and what travels together.
 class RawPeer {
  public:
   explicit RawPeer(std::uint16_t port) : sock_(Sock::tcp(port)), out_(BIO_new(BIO_s_mem())) {
     SSL_set_bio(ssl_.get(), BIO_new_socket(sock_.fd(), BIO_NOCLOSE), out_);
     SSL_set_connect_state(ssl_.get());
+    SSL_set_ciphersuites(ssl_.get(), "TLS_AES_128_GCM_SHA256");
+    SSL_set_app_data(ssl_.get(), this);
+    SSL_CTX_set_keylog_callback(context_.get(), [](const SSL* ssl, const char* line) {
+      constexpr std::string_view kLabel = "CLIENT_TRAFFIC_SECRET_0 ";
+      const std::string_view text(line);
+      if (!text.starts_with(kLabel)) return;
+      const auto secret = codec::decode_hex(text.substr(text.rfind(' ') + 1));
+      static_cast<RawPeer*>(SSL_get_app_data(ssl))->secret_ = secret.value_or("");
+    });
     for (int step = 0; step < 8 && SSL_do_handshake(ssl_.get()) != 1; ++step) flush(1 << 16);
     flush(1 << 16);
   }
   SSL* ssl() { return ssl_.get(); }
+  // Puts a record of its own making behind the `written` that OpenSSL has made: what no honest
+  // client says. TLS_AES_128_GCM_SHA256 alone.
+  void forge(std::string_view handshake_bytes, std::uint64_t written) {
+    const std::string record = sealed_record(secret_, handshake_bytes, '\x16', written);
+    ASSERT_EQ(BIO_write(out_, record.data(), static_cast<int>(record.size())),
+              static_cast<int>(record.size()));
+  }
   // Nothing leaves before flush().
   void write(std::string_view text) {
     ASSERT_EQ(SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())),
@@ -290,6 +351,7 @@ class RawPeer {
   std::unique_ptr<SSL_CTX, Free> context_{SSL_CTX_new(TLS_client_method())};
   std::unique_ptr<SSL, Free> ssl_{SSL_new(context_.get())};
   BIO* out_;  // the session's
+  std::string secret_;
 };
 
 constexpr std::string_view kPost = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello";
@@ -327,6 +389,33 @@ TEST(Tls, KeysMayChange) {
     peer.flush(3);
     EXPECT_THAT(peer.read_until("hello"), HasSubstr("200 OK"));
   }
+}
+
+// A whole message of a client's own making is taken: the forging works. KeyUpdate, not requested
+// (RFC 8446 section 4.6.3).
+TEST(Tls, AForgedRecordIsReadAsAnyOther) {
+  TlsRig rig(test_server());
+  RawPeer peer(rig.tls_port);
+  peer.write(kPost);
+  peer.forge(std::string_view("\x18\x00\x00\x01\x00", 5), 1);
+  peer.flush(1 << 16);
+  EXPECT_THAT(peer.read_until("hello"), HasSubstr("200 OK"));
+}
+
+// It would hold every write until its other half comes, which is the client's to decide.
+TEST(Tls, HalfAMessageOfTheProtocolEndsTheConnection) {
+  TlsRig rig(test_server());
+  RawPeer peer(rig.tls_port);
+  peer.write(kPost);
+  peer.forge(std::string_view("\x18\x00\x00\x01", 4), 1);  // KeyUpdate without its body
+  peer.flush(1 << 16);
+  EXPECT_EQ(peer.read_until("hello"), "");
+  EXPECT_EQ(rig.server.stats().handled, 1U);
+  EXPECT_TRUE(eventually([&] { return rig.server.stats().connections == 0; }));
+  RawPeer other(rig.tls_port);
+  other.write(kPost);
+  other.flush(1 << 16);
+  EXPECT_THAT(other.read_until("hello"), HasSubstr("200 OK"));
 }
 
 TEST(Tls, WhoSaysGoodbyeWithItsRequestIsAnswered) {

@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kHashSize = std::tuple_size_v<Hash>;
 constexpr std::size_t kIdSize = 16;
 constexpr std::size_t kHeadSize = 4 + 8 + 1 + 1;
-constexpr std::size_t kFirstRun = 2048;        // most calls' records fit
+constexpr std::size_t kFirstRun = 2048;         // most calls' records fit
 constexpr std::size_t kKept = 4 * 1024 * 1024;  // what a batch may keep for the next
 
 static_assert(std::endian::native == std::endian::little);

@@ -20,7 +20,7 @@ namespace stint::store {
 //   16 bytes of the task, if any · bytes
 // Their leaf hashes lie beside it, so that publishing the log reads no event.
 
-inline constexpr std::size_t kBlockEvents = 128;  // at most
+inline constexpr std::size_t kBlockEvents = 128;       // at most
 inline constexpr std::size_t kBlockBytes = 64 * 1024;  // of body; one event may be larger
 
 // Calls `take` for each event in order until it returns false. Errors: kInternal, a damaged block;

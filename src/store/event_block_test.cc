@@ -70,14 +70,13 @@ TEST(EventBlock, GivesBackWhatItWasMadeOf) {
     Seq next = first;
     for (const auto& block : batch.blocks()) {
       EXPECT_EQ(block.first, next);
-      EXPECT_TRUE(decode_block(block.first, block.count, block.leaves, block.body,
-                               [&](const EventView& e) {
-                                 expect_same(e, next, made[next - first]);
-                                 expect_same(views[next - first], next, made[next - first]);
-                                 ++next;
-                                 return true;
-                               })
-                      .has_value());
+      EXPECT_TRUE(
+          decode_block(block.first, block.count, block.leaves, block.body, [&](const EventView& e) {
+            expect_same(e, next, made[next - first]);
+            expect_same(views[next - first], next, made[next - first]);
+            ++next;
+            return true;
+          }).has_value());
     }
     EXPECT_EQ(next, first + made.size());
   }
@@ -122,8 +121,7 @@ TEST(EventBlock, EveryTruncationIsDamage) {
     std::string leaves, body;
   } whole{std::string(block.leaves), std::string(block.body)};
   const auto reads = [&](std::uint64_t count, std::string_view leaves, std::string_view body) {
-    const Status s =
-        decode_block(4, count, leaves, body, [](const EventView&) { return true; });
+    const Status s = decode_block(4, count, leaves, body, [](const EventView&) { return true; });
     if (!s) {
       EXPECT_EQ(s.error().code, Errc::kInternal);
       EXPECT_EQ(s.error().reason.text(), "an event block is damaged");

@@ -22,9 +22,13 @@ class FairMutex {
     }
     turn_.notify_all();
   }
+  std::uint64_t waiting() const {
+    const std::lock_guard lock(mutex_);
+    return asked_ - given_ - (asked_ > given_ ? 1 : 0);
+  }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable turn_;
   std::uint64_t asked_ = 0, given_ = 0;
 };

@@ -30,8 +30,8 @@ struct BlockRow {
 Seq log_size(Reader& reader);
 std::optional<Seq> task_opened_at(Reader& reader, TaskId task);
 
-// Blocks in order until `take` returns false: from the one that holds `from`; those of one span that
-// tell of a task.
+// Blocks in order until `take` returns false: from the one that holds `from`; those of one span
+// that tell of a task.
 using TakeBlock = std::function<bool(const BlockRow&)>;
 void read_blocks(Reader& reader, Seq from, const TakeBlock& take);
 void read_blocks_of(Reader& reader, TaskId task, Seq span, const TakeBlock& take);

@@ -17,7 +17,7 @@ constexpr Sql kBegin = "BEGIN IMMEDIATE";
 constexpr Sql kCommit = "COMMIT";
 constexpr Sql kPutBlock = "INSERT INTO event (first, count, leaves, body) VALUES ($1, $2, $3, $4)";
 constexpr Sql kPutTask = "INSERT INTO event_task (span, task, first) VALUES ($1, $2, $3)";
-constexpr Sql kPutOpened = 
+constexpr Sql kPutOpened =
     "INSERT INTO event_opened (task, seq) VALUES ($1, $2) ON CONFLICT (task) DO NOTHING";
 constexpr Sql kRelease = "RELEASE command";
 constexpr Sql kUndo = "ROLLBACK TO command";
@@ -281,13 +281,13 @@ Status Writer::write_log() {
                    {block.first, block.count, Blob{block.leaves}, Blob{block.body}}));
     tasks.clear();
     Status put;
-    STINT_TRY(decode_block(block.first, block.count, block.leaves, block.body,
-                           [&](const EventView& e) {
-                             if (e.task) tasks.push_back(*e.task);
-                             if (e.task && e.kind == kTaskOpened)
-                               put = step(*connection_, kPutOpened, {*e.task, e.seq});
-                             return put.has_value();
-                           }));
+    STINT_TRY(
+        decode_block(block.first, block.count, block.leaves, block.body, [&](const EventView& e) {
+          if (e.task) tasks.push_back(*e.task);
+          if (e.task && e.kind == kTaskOpened)
+            put = step(*connection_, kPutOpened, {*e.task, e.seq});
+          return put.has_value();
+        }));
     STINT_TRY(put);
     std::ranges::sort(tasks);
     const auto repeated = std::ranges::unique(tasks);

@@ -70,7 +70,7 @@ class Writer {
   std::function<void(int)> wal_pages_;
   FairMutex gate_;
 
-  std::atomic<Seq> size_;            // committed
+  std::atomic<Seq> size_;  // committed
   EventBatch events_;      // of the running batch; the writer thread's
 
   mutable std::mutex mutex_;  // what follows
