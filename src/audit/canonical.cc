@@ -227,10 +227,4 @@ void SortedWriter::finish() {
   out_ += '}';
 }
 
-Canonical written(std::string&& text) {
-  Canonical out;
-  out.text_ = std::move(text);
-  return out;
-}
-
 }  // namespace stint::audit

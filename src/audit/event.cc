@@ -107,9 +107,9 @@ class Writer {
     at(key).add_raw(key, json::canonical(domain::to_json(std::span(grants))));
   }
   void operator()(std::string_view key, const CanonicalView& facts) {
-    if (facts.text == "{}") return;
-    if (facts.text.size() > kMaxFacts) return refuse({Errc::kTooLarge, "event facts too long"});
-    at(key).add_raw(key, facts.text);
+    if (facts.text() == "{}") return;
+    if (facts.text().size() > kMaxFacts) return refuse({Errc::kTooLarge, "event facts too long"});
+    at(key).add_raw(key, facts.text());
   }
 
   Status finish() {

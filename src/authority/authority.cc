@@ -87,10 +87,9 @@ void append(store::Tx& tx, WallTime now, const audit::AnyEvent& event) {
   tx.append(*bytes);
 }
 
-Status Authority::Impl::record(WallTime at, const audit::AnyEvent& event) {
-  const auto bytes = STINT_TRY(event_bytes(at, event));
+Status Authority::Impl::record(const store::EventBytes& event) {
   store::EventRun run;
-  STINT_TRY(run.add(bytes));
+  STINT_TRY(run.add(event));
   return parts.store.record(run);
 }
 
@@ -180,7 +179,8 @@ void Authority::signal(const Signal& signal, WallTime now) {
                     .token = signal.token,
                     .agent = signal.agent,
                     .source_ip = signal.ip};
-  if (const Status queued = impl_->record(now, event); !queued)
+  const auto bytes = event_bytes(now, event);
+  if (const Status queued = bytes ? impl_->record(*bytes) : fail(bytes.error()); !queued)
     log::error("a signal could not be recorded", {{"reason", queued.error().reason}});
 }
 

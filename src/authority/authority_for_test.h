@@ -161,7 +161,7 @@ class Fixture : public testing::Test {
     for (const auto& e : must(store->events(0, 10'000))) n += e.kind == kind ? 1 : 0;
     return n;
   }
-  // Waits until everything deferred so far is committed.
+  // Waits until everything recorded so far is committed.
   void flush() {
     must(store->write_sync([](store::Tx& tx) -> Result<bool> {
       tx.no_event();

@@ -192,7 +192,7 @@ rt::Co<Result<Verdict>> Authority::decide(CallRequest request) {
   if (permit) verdict.permit = impl->permit_for(request, dir, id);
   if (!permit || (request.call.action_class == domain::ActionClass::kRead &&
                   !impl->settings.strict_audit && !budgeted)) {
-    // This command cannot refuse: the call goes ahead of it.
+    // Its record cannot refuse any more: the call goes ahead of it.
     STINT_CO_TRY(impl->parts.store.record(events));
   } else {
     const auto claimed = co_await impl->commit(

@@ -101,12 +101,7 @@ policy::Operation operation_of(std::string_view text) {
   return policy::Operation::kCall;
 }
 
-}  // namespace
-
-audit::Canonical facts_to_json(const policy::Facts& f) {
-  std::string text;
-  text.reserve(1024);
-  SortedWriter w(text);
+void put_facts(SortedWriter& w, const policy::Facts& f) {
   w.add("action", f.action);
   w.begin("agent");
   w.add("labels", f.agent.labels);
@@ -142,8 +137,12 @@ audit::Canonical facts_to_json(const policy::Facts& f) {
   w.add("name", f.upstream.name);
   w.add("sensitivity", f.upstream.sensitivity);
   w.end();
-  w.finish();
-  return audit::written(std::move(text));
+}
+
+}  // namespace
+
+audit::Canonical facts_to_json(const policy::Facts& f) {
+  return SortedWriter::object([&](SortedWriter& w) { put_facts(w, f); });
 }
 
 Result<policy::Facts> facts_from_json(std::string_view text) {

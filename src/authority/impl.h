@@ -110,8 +110,8 @@ class Authority::Impl {
   void apply(const Changes& changes);
   std::shared_ptr<rt::SharedEvent> answer_event(ApprovalId id);
 
-  // Into the log, with nobody waiting for it. Errors: of event_bytes() and Store::record().
-  Status record(WallTime at, const audit::AnyEvent& event);
+  // Into the log, with nobody waiting for it. Errors: of Store::record().
+  Status record(const store::EventBytes& event);
 
   // --- rows (rows.cc) ---
   static Result<domain::Task> load_task(store::Reader& reader, TaskId id);

@@ -30,16 +30,17 @@ void Authority::Impl::refused(const Refusal& refusal, const Error& error) {
     event.approvers = refusal.judged->decision.approvers;
     event.facts = facts_to_json(refusal.judged->facts);
   }
-  Status kept = record(at, event);
-  if (!kept) {  // too much was asked for to be written down: that it was refused is not
+  auto bytes = event_bytes(at, event);
+  if (!bytes) {  // too much was asked for to be written down: that it was refused is not
     event.facts = {};
-    kept = record(at, event);
+    bytes = event_bytes(at, event);
   }
-  if (!kept) {
+  if (!bytes) {
     event.human.reset();
     event.resource.clear();
-    kept = record(at, event);
+    bytes = event_bytes(at, event);
   }
+  const Status kept = bytes ? record(*bytes) : fail(bytes.error());
   if (kept) return;
   repeats.add(key, 1, mono);
   log::error("a refusal was not recorded yet", {{"reason", kept.error().reason}});
@@ -49,14 +50,14 @@ void Authority::Impl::record_repeats(const std::vector<Repeats::Counted>& told) 
   const MonoTime mono = parts.clock.mono();
   const WallTime at = now();
   for (const auto& [key, count] : told) {
-    const Status kept =
-        record(at, audit::DecisionsRepeated{.task = key.task,
-                                            .agent = key.agent,
-                                            .human = key.human,
-                                            .action = std::string(policy::text(key.operation)),
-                                            .reason = std::string(key.reason),
-                                            .count = count});
-    if (!kept) repeats.add(key, count, mono);
+    const auto bytes =
+        event_bytes(at, audit::DecisionsRepeated{.task = key.task,
+                                                 .agent = key.agent,
+                                                 .human = key.human,
+                                                 .action = std::string(policy::text(key.operation)),
+                                                 .reason = std::string(key.reason),
+                                                 .count = count});
+    if (!bytes || !record(*bytes)) repeats.add(key, count, mono);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "schema.h"
 #include "stint/base/log.h"
 
 namespace stint::store {
@@ -40,10 +41,15 @@ constexpr const char* kPragmas =
     "PRAGMA cell_size_check = ON;"
     "PRAGMA journal_size_limit = 67108864;";
 
+// The size of pages holds for a file that is made by this.
+constexpr const char* kWritePragmas =
+    "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536;";
+static_assert(kPageBytes == 8192);
+
 const char* pragmas_of(Connection::Use use) {
   switch (use) {
     case Connection::Use::kWrite:
-      return "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536;";
+      return kWritePragmas;
     case Connection::Use::kRead:
       return "PRAGMA query_only = ON; PRAGMA cache_size = -8192;";
     case Connection::Use::kCheckpoint:

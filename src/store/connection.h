@@ -27,7 +27,7 @@ class Statement {
   void reset();
 
   sqlite3_stmt* const handle;
-  const bool writes_event;  // the event table
+  const bool writes_event;  // the tables of the log
   const bool writes_state;  // what may not change without an event
   const bool read_only;
 

@@ -67,7 +67,6 @@ EventView nothing(Seq seq) {
 }  // namespace
 
 std::size_t EventRun::begin(std::string_view kind, std::optional<TaskId> task, WallTime time) {
-  assert(kind.size() <= 255);
   if (body_.empty()) body_.reserve(kFirstRun);
   const std::size_t start = body_.size();
   put_number(body_, std::uint32_t{0});

@@ -13,18 +13,18 @@
 namespace stint::store {
 
 // Events as they lie in the database: those that were committed together, one row for many. A row
-// of its own for each costs as much CPU as making the event (store_bench).
+// of its own for each cost as much CPU as making the event (docs/adr/0005).
 //
 // A body is its events one after another, numbers little-endian:
 //   u32 size of bytes · i64 time (ms) · u8 size of kind · u8 1 with a task, else 0 · kind ·
 //   16 bytes of the task, if any · bytes
 // Their leaf hashes lie beside it, so that publishing the log reads no event.
 
-inline constexpr std::size_t kBlockEvents = 128;       // at most
-inline constexpr std::size_t kBlockBytes = 64 * 1024;  // of body; one event may be larger
+inline constexpr std::size_t kBlockEvents = 64;        // at most
+inline constexpr std::size_t kBlockBytes = 32 * 1024;  // of body; one event may be larger
 
-// Calls `take` for each event in order until it returns false. Errors: kInternal, a damaged block;
-// nothing is taken from one whose sizes disagree.
+// Calls `take` for each event in order until it returns false. Errors: kInternal, a damaged block:
+// what was taken of it before is void.
 Status decode_block(Seq first, std::uint64_t count, std::string_view leaves, std::string_view body,
                     const std::function<bool(const EventView&)>& take);
 

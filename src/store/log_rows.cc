@@ -13,7 +13,7 @@ constexpr Sql kBlocks =
     "SELECT first, count, leaves, body FROM event WHERE first >= "
     "coalesce((SELECT max(first) FROM event WHERE first <= $1), 0) ORDER BY first";
 constexpr Sql kLeaves =
-    "SELECT first, leaves FROM event WHERE first >= "
+    "SELECT first, count, leaves FROM event WHERE first >= "
     "coalesce((SELECT max(first) FROM event WHERE first <= $1), 0) ORDER BY first";
 constexpr Sql kBlocksOf =
     "SELECT e.first, e.count, e.leaves, e.body FROM event_task t JOIN event e ON e.first = t.first "
@@ -21,8 +21,11 @@ constexpr Sql kBlocksOf =
 
 struct LeavesRow {
   Seq first;
+  std::uint64_t count;
   std::string leaves;
-  static LeavesRow from_row(Row& row) { return {row.get<Seq>(), row.get<std::string>()}; }
+  static LeavesRow from_row(Row& row) {
+    return {row.get<Seq>(), row.get<std::uint64_t>(), row.get<std::string>()};
+  }
 };
 
 }  // namespace
@@ -42,9 +45,17 @@ void read_blocks_of(Reader& reader, TaskId task, Seq span, const TakeBlock& take
 }
 
 void read_leaves(Reader& reader, Seq from, const std::function<bool(const Hash&)>& take) {
+  std::optional<Seq> next;
   reader.scan<LeavesRow>(
       kLeaves,
       [&](const LeavesRow& row) {
+        // Not signed: a hash in another's place would be wrong for good.
+        if (row.leaves.size() != row.count * sizeof(Hash) ||
+            next.value_or(row.first) != row.first) {
+          reader.fail({Errc::kInternal, "an event block is damaged"});
+          return false;
+        }
+        next = row.first + row.count;
         for (std::size_t at = 0; at + sizeof(Hash) <= row.leaves.size(); at += sizeof(Hash)) {
           if (row.first + at / sizeof(Hash) < from) continue;
           Hash leaf;

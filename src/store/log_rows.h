@@ -36,7 +36,8 @@ using TakeBlock = std::function<bool(const BlockRow&)>;
 void read_blocks(Reader& reader, Seq from, const TakeBlock& take);
 void read_blocks_of(Reader& reader, TaskId task, Seq span, const TakeBlock& take);
 
-// Leaf hashes from that of event `from` on, until `take` returns false.
+// Leaf hashes from that of event `from` on, until `take` returns false. A damaged block or a gap
+// fails the reader.
 void read_leaves(Reader& reader, Seq from, const std::function<bool(const Hash&)>& take);
 
 }  // namespace stint::store

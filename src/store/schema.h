@@ -8,6 +8,8 @@ namespace stint::store {
 
 // "Stnt" in ASCII: PRAGMA application_id of every Stint database.
 inline constexpr int kApplicationId = 0x53746e74;
+// "Stin": what builds before the first release wrote, with a row for each event.
+inline constexpr int kEarlyApplicationId = 0x5374696e;
 
 // Of a database made by us: twice SQLite's own, since a batch writes its events one after another
 // and pays two system calls for each page of the WAL.

@@ -7,7 +7,9 @@
 #include <latch>
 
 #include "schema.h"
+#include "stint/store/log_publisher.h"
 #include "stint/store/store.h"
+#include "stint/testkit/faulty_vfs.h"
 #include "stint/testkit/manual_clock.h"
 #include "stint/testkit/seeded_entropy.h"
 #include "stint/testkit/temp_dir.h"
@@ -61,6 +63,8 @@ TEST_F(Sqlite, RefusesWhatItDoesNotUnderstand) {
   refused(Errc::kUnsupported, "not a Stint database");
   raw("DROP TABLE somebody_elses; PRAGMA application_id = 7");
   refused(Errc::kUnsupported, "not a Stint database");
+  raw(("PRAGMA application_id = " + std::to_string(kEarlyApplicationId)).c_str());
+  refused(Errc::kUnsupported, "database of a build before the first release");
   std::ofstream(path_, std::ios::trunc) << std::string(8192, 'x');
   refused(Errc::kUnsupported, "not a database");
 }
@@ -136,6 +140,47 @@ TEST_F(Sqlite, TouchingATaskNeedsNoEvent) {
 }
 
 // Under steady load a passive checkpoint alone never lets the log start over.
+// What was damaged on the disk is not given out, nor signed.
+TEST_F(Sqlite, ADamagedBlockFailsItsReaders) {
+  {
+    const auto opened = open({});
+    ASSERT_TRUE((*opened)
+                    ->write_sync([](Tx& tx) {
+                      for (int i = 0; i < 3; ++i) tx.append({"k", std::nullopt, "one", {}});
+                    })
+                    .has_value());
+    (*opened)->stop();
+  }
+  raw("UPDATE event SET body = substr(body, 1, length(body) - 1)");
+  {
+    const auto opened = open({});
+    const auto events = (*opened)->events(0, 10);
+    ASSERT_FALSE(events.has_value());
+    EXPECT_EQ(events.error().reason.text(), "an event block is damaged");
+    EXPECT_TRUE(leaf_hashes(**opened, 0, 10).has_value());
+  }
+  raw("UPDATE event SET leaves = substr(leaves, 2)");
+  const auto opened = open({});
+  const auto leaves = leaf_hashes(**opened, 0, 10);
+  ASSERT_FALSE(leaves.has_value());
+  EXPECT_EQ(leaves.error().reason.text(), "an event block is damaged");
+}
+
+// A copy syncs the log once more: one for every 256 KiB, and none for every commit.
+TEST_F(Sqlite, CheckpointsComeByTheAmountWritten) {
+  constexpr int kCommits = 400;
+  testkit::FaultyVfs vfs("counting");
+  const auto opened = open({.checkpoint_bytes = 256 << 10, .vfs = vfs.name()});
+  for (int i = 0; i < kCommits; ++i)
+    ASSERT_TRUE(
+        (*opened)
+            ->write_sync([](Tx& tx) { tx.append({"k", std::nullopt, std::string(600, 'x'), {}}); })
+            .has_value());
+  (*opened)->stop();
+  EXPECT_GT(vfs.syncs(), kCommits + 5u) << "else nothing was copied";
+  EXPECT_LT(vfs.syncs(), kCommits + 45u);
+}
+
 TEST_F(Sqlite, WriteAheadLogStaysBounded) {
   constexpr std::size_t kThreshold = 256 << 10;
   const auto opened = open({.max_batch = 16, .checkpoint_bytes = kThreshold});

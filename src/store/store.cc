@@ -96,6 +96,9 @@ Status migrate(Connection& connection) {
   const std::int64_t application = STINT_TRY(number(connection, "PRAGMA application_id"));
   const std::int64_t version = STINT_TRY(number(connection, "PRAGMA user_version"));
   const std::int64_t tables = STINT_TRY(number(connection, "SELECT count(*) FROM sqlite_schema"));
+  if (application == kEarlyApplicationId) {
+    return fail(Errc::kUnsupported, "database of a build before the first release");
+  }
   if (application != kApplicationId && (application != 0 || version != 0 || tables != 0)) {
     return fail(Errc::kUnsupported, "not a Stint database");
   }

@@ -119,6 +119,10 @@ TEST_P(StoreContract, OnlyAppendWritesTheLog) {
   const char* kReason = "statement writes the log";
   expect_refused([](Tx& tx) { tx.append(event("x")), tx.run("DELETE FROM event"); },
                  Errc::kInternal, kReason);
+  expect_refused([](Tx& tx) { tx.append(event("x")), tx.run("DELETE FROM event_task"); },
+                 Errc::kInternal, "statement writes the log");
+  expect_refused([](Tx& tx) { tx.append(event("x")), tx.run("UPDATE event_opened SET seq = 0"); },
+                 Errc::kInternal, "statement writes the log");
   expect_refused([](Tx& tx) { tx.append(event("x")), tx.run("UPDATE event SET count = 1"); },
                  Errc::kInternal, kReason);
   EXPECT_THAT(log(), ElementsAre("a=1"));

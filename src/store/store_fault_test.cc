@@ -126,9 +126,9 @@ TEST_P(StoreFault, DeniesUntilTheDiskIsWellAndKeepsWhatItAcknowledged) {
     const Health ill = store->health();
     EXPECT_FALSE(ill.writable);
     EXPECT_EQ(ill.last_error->code, c.code);
-    const Status deferred = store->record(recorded(kRecorded));
-    ASSERT_FALSE(deferred.has_value());
-    EXPECT_EQ(deferred.error().code, c.code);
+    const Status unwritten = store->record(recorded(kRecorded));
+    ASSERT_FALSE(unwritten.has_value());
+    EXPECT_EQ(unwritten.error().code, c.code);
     EXPECT_EQ(observed, 5) << "nobody saw what was not kept";
     EXPECT_EQ(consistent(*store).size(), 5u) << "reads go on";
 
@@ -169,6 +169,7 @@ TEST_P(StoreFault, RecordsSurviveAFailedBatch) {
     std::promise<Result<Seq>> lost, kept;
     testkit::HeldWriter hold(*store);
     ASSERT_TRUE(store->record(recorded(1001)).has_value());
+    ASSERT_TRUE(store->record(recorded(1002)).has_value());  // joins the run before
     store->submit(put(2), [&](Result<Seq> r) { lost.set_value(std::move(r)); });
     ASSERT_TRUE(store->record(recorded(1003)).has_value());
     store->submit(put(4), [&](Result<Seq> r) { kept.set_value(std::move(r)); });
@@ -181,14 +182,41 @@ TEST_P(StoreFault, RecordsSurviveAFailedBatch) {
     EXPECT_EQ(refused.error().reason.text(), c.reason);
     const auto written = kept.get_future().get();
     ASSERT_TRUE(written.has_value()) << written.error().reason.text();
-    EXPECT_EQ(*written, 2u) << "after the two that were put back";
+    EXPECT_EQ(*written, 3u) << "after the three that were put back";
     EXPECT_EQ(vfs_.injected(), 1u);
     EXPECT_EQ(store->health().failures, 1u);
-    EXPECT_EQ(consistent(*store), (std::vector{1001, 1003, 4}));
+    EXPECT_EQ(consistent(*store), (std::vector{1001, 1002, 1003, 4}));
     store->stop();
-    EXPECT_THAT(observed, testing::ElementsAre("1001", "1003", "4"));
+    EXPECT_THAT(observed, testing::ElementsAre("1001", "1002", "1003", "4"));
   }
-  EXPECT_EQ(consistent(*open(o, clock_)), (std::vector{1001, 1003, 4}));
+  EXPECT_EQ(consistent(*open(o, clock_)), (std::vector{1001, 1002, 1003, 4}));
+}
+
+// A whole batch that nobody waits for: the disk is asked again now and then, not without a pause.
+TEST_P(StoreFault, AFullBatchOfRecordsDoesNotHammerAnIllDisk) {
+  const Case& c = GetParam();
+  Options o = options();
+  o.max_batch = 4;
+  auto store = open(o, clock_);
+  {
+    testkit::HeldWriter hold(*store);
+    vfs_.fail(c.op, c.fault, c.where, c.after);
+    for (int i = 0; i < 600; ++i) ASSERT_TRUE(store->record(recorded(kRecorded + i)).has_value());
+    hold.release();
+  }
+  const SystemClock real;
+  const MonoTime start = real.mono();
+  const auto before = store->health().failures;
+  while (store->health().failures < before + 3) std::this_thread::yield();
+  EXPECT_GE(real.mono() - start, std::chrono::milliseconds(800))
+      << "it waits half a second each time";
+  EXPECT_EQ(store->health().queued, 600u) << "none is lost";
+  vfs_.clear();
+  ASSERT_TRUE(store->write_sync(put(4)).has_value());
+  std::vector<int> all;
+  for (int i = 0; i < 600; ++i) all.push_back(kRecorded + i);
+  all.push_back(4);
+  EXPECT_EQ(consistent(*store), all);
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, StoreFault, testing::ValuesIn(kCases),

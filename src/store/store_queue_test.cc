@@ -1,4 +1,4 @@
-// Many commands: order, observers, bounds, what is deferred, the end.
+// Many commands: order, observers, bounds, what is recorded, the end.
 #include <future>
 #include <latch>
 #include <thread>
@@ -98,7 +98,7 @@ EventRun recorded(std::string bytes) {
 }
 
 TEST_P(StoreQueue, RecordedCommitsByItselfAndWithTheNext) {
-  open(Options{.max_deferred = 2, .deferred_flush = std::chrono::milliseconds(1)});
+  open(Options{.max_recorded = 2, .record_flush = std::chrono::milliseconds(1)});
   std::promise<void> seen;
   store_->observe([&](std::span<const EventView> e) {
     if (e.front().bytes == "a=1") seen.set_value();

@@ -91,15 +91,33 @@ TEST_P(StoreReads, EventsArePagedAndFoundByTask) {
   EXPECT_TRUE(store_->events(10, 5)->empty());
 }
 
+TEST_P(StoreReads, APageMayBeginAndEndInsideABlock) {
+  ASSERT_TRUE(store_
+                  ->write_sync([&](Tx& tx) {
+                    for (int i = 0; i < 200; ++i) tx.append(event(std::to_string(i)));
+                  })
+                  .has_value());
+  for (const Seq from : {0u, 1u, 63u, 64u, 65u, 127u, 150u, 199u}) {
+    const auto page = store_->events(from, 3);
+    ASSERT_TRUE(page.has_value());
+    ASSERT_EQ(page->size(), std::min<std::size_t>(3, 200 - from)) << from;
+    for (Seq i = 0; i < page->size(); ++i) {
+      EXPECT_EQ((*page)[i].seq, from + i);
+      EXPECT_EQ((*page)[i].bytes, std::to_string(from + i));
+    }
+  }
+  EXPECT_TRUE(store_->events(7, 0)->empty());
+}
+
 // However far apart they stand, and from the task's opening on.
 TEST_P(StoreReads, EventsOfATaskAreFoundThroughoutALongLog) {
   testkit::SeededEntropy entropy;
   const TaskId task = TaskId::random(entropy), other = TaskId::random(entropy);
   std::vector<Seq> wanted;
-  constexpr Seq kEvents = 30'000;
-  for (Seq from = 0; from < kEvents; from += 1000) {
+  constexpr Seq kEvents = 30'100, kAtOnce = 700;  // so that a block lies across an edge
+  for (Seq from = 0; from < kEvents; from += kAtOnce) {
     const auto wrote = store_->write_sync([&](Tx& tx) {
-      for (Seq seq = from; seq < from + 1000; ++seq) {
+      for (Seq seq = from; seq < from + kAtOnce; ++seq) {
         const bool opening = seq == 700;
         const bool ours = opening || (seq > 700 && (seq % 5'003 == 0 || seq % 8'192 < 2));
         if (ours) wanted.push_back(seq);
@@ -119,6 +137,9 @@ TEST_P(StoreReads, EventsOfATaskAreFoundThroughoutALongLog) {
   EXPECT_EQ(seqs(0, 10'000), wanted);
   EXPECT_EQ(seqs(0, 3), std::vector<Seq>(wanted.begin(), wanted.begin() + 3));
   EXPECT_EQ(seqs(wanted[4] + 1, 10'000), std::vector<Seq>(wanted.begin() + 5, wanted.end()));
+  // In a block that begins in the span before.
+  ASSERT_EQ(wanted[3], 8193u);
+  EXPECT_EQ(seqs(wanted[3], 10'000), std::vector<Seq>(wanted.begin() + 3, wanted.end()));
   EXPECT_TRUE(seqs(kEvents, 10).empty());
   EXPECT_TRUE(store_->task_events(TaskId::random(entropy), 0, 10).value().empty());
 }

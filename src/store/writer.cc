@@ -25,7 +25,8 @@ constexpr Sql kProbe =
     "INSERT INTO meta (key, value) VALUES ('probe', $1) "
     "ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
-constexpr std::size_t kMaxRun = 256;  // calls of record() that are kept in one run
+constexpr std::size_t kMaxRun = 256;        // calls of record() that are kept in one run
+constexpr std::size_t kMaxSpare = 1 << 20;  // bytes of room that are kept for the next
 
 // How often an unwritable store tries by itself whether it can write again.
 constexpr std::chrono::milliseconds kProbeEvery{500};
@@ -95,7 +96,7 @@ Status Writer::record(const EventRun& events) {
     const std::lock_guard lock(mutex_);
     if (stopping_) return fail(Errc::kUnavailable, "store is stopping");
     if (!health_.writable) return fail(*health_.last_error);
-    if (recorded_ >= options_.max_deferred || urgent_ + recorded_ >= options_.max_queue)
+    if (recorded_ >= options_.max_recorded || urgent_ + recorded_ >= options_.max_queue)
       return fail(Errc::kUnavailable, "store queue is full");
     // The first starts the writer's timer; a full batch need not wait for it.
     notify = queue_.empty() || recorded_ + 1 == options_.max_batch;
@@ -152,8 +153,9 @@ bool Writer::take(Batch& batch) {
   }
   if (!urgent()) {
     // A disk that refused is not asked again at once.
-    wake_.wait_for(lock, health_.writable ? options_.deferred_flush : kProbeEvery,
-                   [&] { return urgent() || recorded_ >= options_.max_batch; });
+    wake_.wait_for(lock, health_.writable ? options_.record_flush : kProbeEvery, [&] {
+      return urgent() || (health_.writable && recorded_ >= options_.max_batch);
+    });
   }
   if (queue_.empty()) return false;
   for (std::size_t taken = 0; !queue_.empty() && taken < options_.max_batch;) {
@@ -202,6 +204,7 @@ void Writer::commit(Batch& batch) {
       item.command->done(error ? error : item.error);
     } else {
       item.events.clear();
+      if (item.events.body().capacity() > kMaxSpare) continue;
       const std::lock_guard lock(mutex_);
       spare_ = std::move(item.events);
     }
@@ -211,7 +214,13 @@ void Writer::commit(Batch& batch) {
 // Puts the recorded events of a batch that failed back where they were, before all others.
 void Writer::keep_recorded(Batch& batch) {
   const std::lock_guard lock(mutex_);
-  if (stopping_) return;
+  if (stopping_) {
+    std::size_t lost = 0;
+    for (const Item& item : batch) lost += item.command ? 0 : item.events.count();
+    if (lost > 0)
+      log::error("events are lost: the store stops and cannot commit", {{"events", lost}});
+    return;
+  }
   for (auto at = batch.end(); at != batch.begin();) {
     --at;
     if (at->command) continue;
@@ -236,7 +245,7 @@ std::optional<Error> Writer::commit_under_gate(Batch& batch, std::size_t& taken)
     if (connection_->broken() || !connection_->in_transaction()) {
       return give_up(item.error.value_or(Error{Errc::kInternal, "transaction was lost"}));
     }
-    if (taken % 16 == 0 && clock_.mono() >= until) break;
+    if ((!item.command || taken % 16 == 0) && clock_.mono() >= until) break;
   }
   return end_transaction();
 }

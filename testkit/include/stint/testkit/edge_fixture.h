@@ -221,7 +221,7 @@ class Edge {
     return out;
   }
   std::vector<store::StoredEvent> log() {
-    // What is deferred is committed with or before this.
+    // What is recorded is committed with or before this.
     must_have(store->write_sync([](store::Tx& tx) -> Result<bool> {
       tx.no_event();
       return true;

@@ -27,18 +27,23 @@ class Canonical {
 
  private:
   friend class ObjectWriter;
-  friend Canonical written(std::string&& text);
+  friend class SortedWriter;
   std::string text_;
 };
 
-struct CanonicalView {
-  std::string_view text = "{}";
+// The same, borrowed.
+class CanonicalView {
+ public:
   CanonicalView() = default;
-  CanonicalView(const Canonical& c) : text(c.text()) {}
+  CanonicalView(const Canonical& c) : text_(c.text()) {}
+  std::string_view text() const { return text_; }
+
+ private:
+  std::string_view text_ = "{}";
 };
 
 // Writes one RFC 8785 object straight to text: members may be added in any order and are sorted at
-// the end. For the hot path, where a JSON tree would cost more than the decision.
+// the end.
 //
 // Keys are ASCII literals, each given once. Strings must be UTF-8 (not checked here). Integers
 // beyond ±(2^53-1) are a programming error. Threads: one at a time.
@@ -75,6 +80,17 @@ class SortedWriter {
   static constexpr std::size_t kDepth = 4;
 
   explicit SortedWriter(std::string& out) : out_(out) { out_ += '{'; }
+  // What `fill(SortedWriter&)` writes, as an object of its own.
+  template <class Fill>
+  static Canonical object(Fill&& fill) {
+    Canonical out;
+    out.text_.clear();
+    out.text_.reserve(1024);
+    SortedWriter writer(out.text_);
+    fill(writer);
+    writer.finish();
+    return out;
+  }
   void add(std::string_view key, std::string_view text);
   void add(std::string_view key, const char* text) { add(key, std::string_view(text)); }
   void add(std::string_view key, const std::string& text) { add(key, std::string_view(text)); }
@@ -92,9 +108,6 @@ class SortedWriter {
   std::size_t depth_ = 0;
   std::array<std::string_view, kDepth> last_{};  // key of each open object
 };
-// What a writer has written into an empty text.
-Canonical written(std::string&& text);
-
 // Appends the RFC 8785 string form, quotes included.
 void append_json_string(std::string& out, std::string_view text);
 

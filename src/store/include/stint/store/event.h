@@ -59,10 +59,11 @@ struct EventView {
 // record is written once, and copied whole on its way.
 class EventRun {
  public:
-  // `write(std::string&)` appends the event's canonical bytes and returns a Status. `kind` is of at
-  // most 255 bytes. Errors: its own, kTooLarge over kMaxEventBytes; the run is then as it was.
+  // `write(std::string&)` appends the event's canonical bytes and returns a Status. Errors: its
+  // own, kTooLarge (over kMaxEventBytes, a kind over 255 bytes); the run is then as it was.
   template <class Write>
   Status add(std::string_view kind, std::optional<TaskId> task, WallTime time, Write&& write) {
+    if (kind.size() > 255) return fail(Errc::kTooLarge, "event kind over 255 bytes");
     const std::size_t start = begin(kind, task, time), bytes = body_.size();
     Status written = write(body_);
     if (written && body_.size() - bytes > kMaxEventBytes)

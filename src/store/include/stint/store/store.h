@@ -20,15 +20,16 @@
 namespace stint::store {
 
 struct Options {
-  std::string path;                              // of the database file; made 0600 when absent
-  std::size_t max_queue = 16'384;                // commands waiting; beyond: kUnavailable
-  std::size_t max_deferred = 16'384;             // of these, calls of record()
-  std::size_t max_batch = 1'024;                 // commands in one commit
-  std::chrono::milliseconds batch_time{5};       // a commit takes no further command after this
-  std::chrono::milliseconds deferred_flush{20};  // recorded events wait at most so long
-  std::size_t readers = 4;                       // read connections
-  std::size_t checkpoint_bytes = 4 << 20;        // of WAL before the checkpoint thread copies it
-  std::string vfs;                               // SQLite VFS name; empty: the default
+  std::string path;                            // of the database file; made 0600 when absent
+  std::size_t max_queue = 16'384;              // commands waiting; beyond: kUnavailable
+  std::size_t max_recorded = 16'384;           // of these, calls of record()
+  std::size_t max_batch = 1'024;               // commands and calls of record() in one commit;
+                                               // the last run of calls may be 255 more
+  std::chrono::milliseconds batch_time{5};     // a commit takes no further command after this
+  std::chrono::milliseconds record_flush{20};  // recorded events wait at most so long
+  std::size_t readers = 4;                     // read connections
+  std::size_t checkpoint_bytes = 4 << 20;      // of WAL before the checkpoint thread copies it
+  std::string vfs;                             // SQLite VFS name; empty: the default
 };
 
 // Health of the write side. `writable` false: every write is refused with `last_error` until a
@@ -151,7 +152,7 @@ class Store {
   }
 
   // Queues events that nobody waits for, without waking the writer: committed with the next batch,
-  // at the latest after deferred_flush. A batch that fails puts them back: while the process lives,
+  // at the latest after record_flush. A batch that fails puts them back: while the process lives,
   // none is lost. Errors now: kUnavailable (bound reached, or the store is not writable: the caller
   // denies). A later failure shows in health().
   Status record(const EventRun& events);
@@ -169,7 +170,7 @@ class Store {
 
   // Called on the writer thread with the events of each commit, after it and before the commands'
   // completions. An observer lives as long as the Store, and must not throw. Register before
-  // commands are submitted: it sees only later commits.
+  // commands are submitted: it sees only later commits. What it is given dies with the call.
   using Observer = std::function<void(std::span<const EventView>)>;
   void observe(Observer observer);
 

@@ -94,7 +94,7 @@ class Reader {
 // One command's part of a transaction: its changes and its events are kept together or not at all.
 //
 // Refused at its end, kInternal: rows changed and no event appended (no_event() names the
-// exception), any write to the event table other than append().
+// exception), any write to the tables of the log other than append().
 // Statements with RETURNING are read with rows() or one().
 class Tx : public Reader {
  public:
