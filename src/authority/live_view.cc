@@ -121,11 +121,12 @@ std::vector<std::shared_ptr<LiveTask>> LiveView::all() const {
 }
 
 void LiveView::put(std::shared_ptr<const domain::Task> task) {
-  Shard& s = shard(task->id);
+  const TaskId id = task->id;  // a call's arguments are made in any order: `task` moves in one
+  Shard& s = shard(id);
   std::shared_ptr<LiveTask> live;
   {
     const std::unique_lock lock(s.mutex);
-    const auto at = s.tasks.find(task->id);
+    const auto at = s.tasks.find(id);
     if (at != s.tasks.end()) {
       live = at->second;
       if (task->state == domain::State::kClosed) {
@@ -133,7 +134,7 @@ void LiveView::put(std::shared_ptr<const domain::Task> task) {
         size_.fetch_sub(1, std::memory_order_relaxed);
       }
     } else if (task->state != domain::State::kClosed) {
-      s.tasks.emplace(task->id, std::make_shared<LiveTask>(std::move(task)));
+      s.tasks.emplace(id, std::make_shared<LiveTask>(std::move(task)));
       size_.fetch_add(1, std::memory_order_relaxed);
       return;
     } else {

@@ -137,7 +137,9 @@ Result<crypto::RootKey> root_key_from_credential(const std::string& directory) {
 Result<crypto::RootKey> root_key_from_passphrase(std::string&& passphrase, store::Store& store,
                                                  Entropy& entropy) {
   Plain secret{std::move(passphrase)};
-  explicit_bzero(passphrase.data(), passphrase.capacity());
+  // A short text was copied, and stands there still.
+  explicit_bzero(passphrase.data(),  // NOLINT(bugprone-use-after-move)
+                 passphrase.capacity());
   const auto salt = STINT_TRY(store.write_sync([&entropy](store::Tx& tx) {
     tx.no_event();
     if (auto found = tx.one<std::string>(kSalt)) return *found;

@@ -12,6 +12,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <exception>
 #include <future>
 
 #include "connection.h"
@@ -199,7 +200,13 @@ void ServerCore::close_listeners() {
 Server::Server(rt::Runtime& runtime, const Clock& clock, Handler handler, ServerLimits limits)
     : core_(std::make_shared<ServerCore>(runtime, clock, std::move(handler), limits)) {}
 
-Server::~Server() { stop(); }
+Server::~Server() {
+  try {
+    stop();
+  } catch (...) {
+    std::terminate();  // no memory to stop in: what still runs borrows from us
+  }
+}
 
 Result<std::uint16_t> Server::listen_tcp(const std::string& address, std::uint16_t port,
                                          std::optional<TlsServer> tls) {

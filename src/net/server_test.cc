@@ -11,6 +11,8 @@
 #include "stint/rt/cancel.h"
 #include "stint/rt/event.h"
 
+// Handlers are lambdas that a server keeps for as long as it lives.
+// NOLINTBEGIN(cppcoreguidelines-avoid-capturing-lambda-coroutines)
 namespace stint::net {
 namespace {
 using namespace std::chrono_literals;
@@ -647,3 +649,4 @@ TEST(Server, ARuntimeThatStopsFirstLeaksNothing) {
 
 }  // namespace
 }  // namespace stint::net
+// NOLINTEND(cppcoreguidelines-avoid-capturing-lambda-coroutines)

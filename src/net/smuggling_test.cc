@@ -5,6 +5,8 @@
 
 // Requests that two servers could frame or read differently. None may reach the handler, neither
 // itself nor what hides behind it.
+// Handlers are lambdas that a server keeps for as long as it lives.
+// NOLINTBEGIN(cppcoreguidelines-avoid-capturing-lambda-coroutines)
 namespace stint::net {
 namespace {
 using ::testing::HasSubstr;
@@ -178,3 +180,4 @@ TEST(AbsoluteForm, ReachesTheHandlerRaw) {
 
 }  // namespace
 }  // namespace stint::net
+// NOLINTEND(cppcoreguidelines-avoid-capturing-lambda-coroutines)
