@@ -40,12 +40,9 @@ class ThrowAway {
 void announce(const DevOptions& o, const Addresses& a, const std::string& home,
               const Terminal& io) {
   if (o.json) {
-    io.json(boost::json::object{{"home", home},
-                                {"issuer", a.issuer},
-                                {"gateway", a.gateway},
-                                {"operations", a.operations},
-                                {"socket", a.socket}});
-    return;
+    auto said = a.to_json();
+    said["home"] = home;
+    return io.json(said);
   }
   io.data(fmt::format("export STINT_HOME={}\nexport STINT_ADDR={}\n", home, a.issuer));
   io.say(

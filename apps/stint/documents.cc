@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <boost/json/object.hpp>
 
 #include "context.h"
 
@@ -121,22 +122,30 @@ std::string man(CLI::App& app) {
 
 void add_documents(CLI::App& app, Context& ctx) {
   auto shell = std::make_shared<std::string>();
+  auto as_json = std::make_shared<bool>(false);
+  const auto give = [as_json, &ctx](std::string_view what, const std::string& text) {
+    if (*as_json)
+      ctx.io.json(boost::json::object{{what, text}});
+    else
+      ctx.io.data(text);
+  };
   auto* completion =
       app.add_subcommand("completion", "Completion for bash, zsh or fish, on stdout");
   completion->add_option("SHELL", *shell)
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
-  completion->callback([&app, shell, &ctx] {
+  completion->add_flag("--json", *as_json, "The script as a member of an object");
+  completion->callback([&app, shell, give] {
     std::string out;
     if (*shell == "fish")
       fish_of(app, {}, out);
     else
       out = bash(app, *shell == "zsh");
-    ctx.io.data(out);
+    give("completion", out);
   });
-  app.add_subcommand("man", "The manual page, as roff on stdout")->callback([&app, &ctx] {
-    ctx.io.data(man(app));
-  });
+  auto* page = app.add_subcommand("man", "The manual page, as roff on stdout");
+  page->add_flag("--json", *as_json, "The page as a member of an object");
+  page->callback([&app, give] { give("man", man(app)); });
 }
 
 }  // namespace stint::cli

@@ -16,6 +16,7 @@
 #include "process.h"
 #include "process_tree.h"
 #include "relay.h"
+#include "run_speech.h"
 #include "stint/codec/base64url.h"
 #include "upstream_env.h"
 
@@ -31,7 +32,7 @@ struct RunOptions {
   std::string task, reference, environment, subject;
   std::string ttl, budget, idle = "30s", agent, agent_key;
   std::vector<std::string> allow, command;
-  bool autonomous = false, clean_env = false, quiet = false;
+  bool autonomous = false, clean_env = false, quiet = false, json = false;
   int wait = 0;
 };
 
@@ -112,14 +113,14 @@ std::vector<std::string> inherited() {
 class Heartbeat {
  public:
   Heartbeat(rt::Runtime& runtime, TaskClient& task, const Relay& relay, const Clock& clock,
-            seconds idle, const Terminal& io)
+            seconds idle, const RunSpeech& speech)
       : runtime_(runtime),
         task_(task),
         relay_(relay),
         clock_(clock),
         every_(std::max<milliseconds>(milliseconds(idle) / 3, milliseconds(250))),
         last_(unix_millis(clock.wall())),
-        io_(io) {}
+        speech_(speech) {}
 
   void tick() {
     if (over_) return;
@@ -130,8 +131,7 @@ class Heartbeat {
     if (const auto ok = wait_for(runtime_, task_.renew());
         !ok && ok.error().exit != Exit::kTryAgain) {
       over_ = true;  // the child goes on, without access; said once
-      io_.say("stint: the task is over, the command has no access any more");
-      io_.failed(ok.error());
+      speech_.over(ok.error());
     }
   }
   bool over() const { return over_; }
@@ -144,44 +144,34 @@ class Heartbeat {
   const Clock& clock_;
   milliseconds every_;
   std::int64_t last_;
-  const Terminal& io_;
+  const RunSpeech& speech_;
   bool over_ = false;
 };
 
-void say_environment(const ChildEnvironment& env, bool clean, const Terminal& io) {
-  if (env.secrets.empty()) return;
-  std::string names;
-  for (const std::string& n : env.secrets) names += (names.empty() ? "" : " ") + n;
-  io.say(clean ? "stint: kept from the command: " + names
-               : "stint: the command inherits what looks like secrets: " + names +
-                     " (--clean-env keeps them from it)");
-}
-
 Exit run(const RunOptions& o, Context& ctx) {
   Child child;  // blocks signals before any thread starts
+  const RunSpeech speech(ctx.io, o.json ? RunSpeech::Form::kJson : RunSpeech::Form::kWords,
+                         o.quiet);
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-    ctx.io.say("stint: warning: this process's memory is not private");
-  if (const auto ok = lock_memory(); !ok && !o.quiet)
-    ctx.io.say(
-        "stint: note: the key may be swapped out, RLIMIT_MEMLOCK is too small to prevent it");
+    speech.warning("warning: this process's memory is not private");
+  if (const auto ok = lock_memory(); !ok)
+    speech.note("note: the key may be swapped out, RLIMIT_MEMLOCK is too small to prevent it");
   auto wish = read_wish(o, ctx);
-  if (!wish) return ctx.io.failed(wish.error());
+  if (!wish) return speech.failed(wish.error());
   const seconds idle(wish->idle.value_or(30));
   auto tls = tls_of(ctx);
-  if (!tls) return ctx.io.failed(tls.error());
+  if (!tls) return speech.failed(tls.error());
   auto client = make_client(o, ctx, *tls);
-  if (!client) return ctx.io.failed(client.error());
+  if (!client) return speech.failed(client.error());
   TaskClient& task = **client;
 
   rt::Runtime runtime(1);
   runtime.start();
-  if (const auto ok = wait_for(runtime, task.discover()); !ok) return ctx.io.failed(ok.error());
+  if (const auto ok = wait_for(runtime, task.discover()); !ok) return speech.failed(ok.error());
   if (const auto ok = wait_for(runtime, task.open(*std::move(wish))); !ok)
-    return ctx.io.failed(ok.error());
+    return speech.failed(ok.error());
   const auto introduced = wait_for(runtime, task.introduce());
-  if (!o.quiet)
-    ctx.io.say(fmt::format("stint: task {} until {}; killed, it ends within {} s", task.task(),
-                           task.deadline(), idle.count() + 2));
+  speech.opened(task.task(), task.deadline(), idle);
 
   ProcessTree tree(::getpid());
   Relay relay(runtime, ctx.clock, task, *tls,
@@ -193,40 +183,40 @@ Exit run(const RunOptions& o, Context& ctx) {
     relay.stop();
     const auto ended = wait_for(runtime, task.end());
     runtime.stop();
-    if (ended && !o.quiet) ctx.io.say(fmt::format("stint: task {} ended ({})", task.task(), how));
+    if (ended) speech.ended(task.task(), how);
     return ended;
   };
   if (!introduced) {
     static_cast<void>(close("nothing was done"));
-    return ctx.io.failed(introduced.error());
+    return speech.failed(introduced.error());
   }
   const auto port = relay.listen();
   if (!port) {
     static_cast<void>(close("no relay"));
-    return ctx.io.failed(Failure::of(port.error(), "cannot listen on the loopback interface"));
+    return speech.failed(Failure::of(port.error(), "cannot listen on the loopback interface"));
   }
   const auto added = child_variables(
       task.task(), task.upstreams(), [&relay](std::string_view u) { return relay.url(u); },
       inherited());
   const ChildEnvironment env = child_environment(inherited(), added, o.clean_env);
-  if (!o.quiet) say_environment(env, o.clean_env, ctx.io);
+  speech.environment(env.secrets, o.clean_env);
 
   if (const auto started = child.start(o.command, env.variables); !started) {
     static_cast<void>(close("the command could not be started"));
     ctx.status = 127;
-    return ctx.io.failed(started.error());
+    return speech.failed(started.error());
   }
-  Heartbeat heartbeat(runtime, task, relay, ctx.clock, idle, ctx.io);
+  Heartbeat heartbeat(runtime, task, relay, ctx.clock, idle, speech);
   ctx.status = child.supervise(heartbeat.every(), [&heartbeat] { heartbeat.tick(); });
   if (const auto n = relay.counts().foreign.load(); n > 0)
-    ctx.io.say(fmt::format("stint: {} requests from other processes were refused", n));
+    speech.warning(fmt::format("{} requests from other processes were refused", n));
   const auto ended =
       close(heartbeat.over() ? fmt::format("before the command; exit status {}", ctx.status)
                              : fmt::format("completed; exit status {}", ctx.status));
   if (!ended) {
-    ctx.io.say(fmt::format("stint: task {} could not be ended; it ends by itself within {} s",
-                           task.task(), idle.count() + 2));
-    ctx.io.failed(ended.error());
+    speech.warning(fmt::format("task {} could not be ended; it ends by itself within {} s",
+                               task.task(), idle.count() + 2));
+    speech.failed(ended.error());
   }
   return Exit::kDone;
 }
@@ -255,6 +245,8 @@ void add_run(CLI::App& app, Context& ctx) {
   verb->add_option("--wait", o->wait, "Wait up to N seconds for an approval, on each request")
       ->check(CLI::Range(0, 55));
   verb->add_flag("--quiet", o->quiet, "Say only what went wrong");
+  verb->add_flag("--json", o->json,
+                 "Say what happens as JSON lines on stderr; stdout is COMMAND's");
   verb->add_option("COMMAND", o->command, "After `--`")->required();
   verb->callback([o, &ctx] { ctx.exit = run(*o, ctx); });
 }

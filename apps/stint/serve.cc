@@ -7,6 +7,7 @@
 #include "process.h"
 #include "service.h"
 #include "stint/base/log.h"
+#include "stint/codec/json.h"
 
 extern char** environ;
 
@@ -15,6 +16,7 @@ namespace {
 
 struct ServeOptions {
   std::string config;
+  bool json = false;
 };
 
 resource::Environment variables() {
@@ -34,23 +36,32 @@ Exit serve(const ServeOptions& o, Context& ctx) {
   std::optional<resource::File> file;
   if (!o.config.empty()) {
     auto bytes = read_file(o.config, 256 * 1024);
-    if (!bytes) return ctx.io.failed(Failure::of(bytes.error(), "cannot read " + o.config));
+    if (!bytes) return ctx.io.failed(Failure::of(bytes.error(), "cannot read " + o.config), o.json);
     file = resource::File{o.config, *std::move(bytes)};
   }
   auto config = resource::parse_config(file, variables());
   if (!config) {
-    for (const auto& p : config.error()) ctx.io.say(p.str());
+    json::Array problems;
+    for (const auto& p : config.error()) {
+      ctx.io.say(p.str());
+      problems.emplace_back(p.str());
+    }
+    if (o.json) ctx.io.json(json::Object{{"ok", false}, {"problems", std::move(problems)}});
     return Exit::kUsage;
   }
   log::set_threshold(config->log.level);
   auto service = Service::open(
       {.config = *std::move(config), .home = ctx.home, .version = std::string(kVersion)}, ctx.clock,
       ctx.entropy);
-  if (!service) return ctx.io.failed(service.error());
-  if (const auto started = (*service)->start(); !started) return ctx.io.failed(started.error());
+  if (!service) return ctx.io.failed(service.error(), o.json);
+  if (const auto started = (*service)->start(); !started)
+    return ctx.io.failed(started.error(), o.json);
   const Addresses& a = (*service)->addresses();
-  ctx.io.data("issuer " + a.issuer + "\ngateway " + a.gateway + "\noperations " + a.operations +
-              "\nsocket " + a.socket + "\n");
+  if (o.json)
+    ctx.io.json(a.to_json());
+  else
+    ctx.io.data("issuer " + a.issuer + "\ngateway " + a.gateway + "\noperations " + a.operations +
+                "\nsocket " + a.socket + "\n");
   signals.wait();
   signals.default_action();  // a second one does not wait for the drain
   (*service)->stop();
@@ -63,6 +74,7 @@ void add_serve(CLI::App& app, Context& ctx) {
   auto o = std::make_shared<ServeOptions>();
   auto* verb = app.add_subcommand("serve", "The service, until SIGTERM");
   verb->add_option("--config", o->config, "stint.yaml [STINT_CONFIG]")->envname("STINT_CONFIG");
+  verb->add_flag("--json", o->json, "Addresses, and what keeps it from starting, as JSON");
   verb->callback([o, &ctx] { ctx.exit = serve(*o, ctx); });
 }
 

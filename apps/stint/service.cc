@@ -69,6 +69,10 @@ std::string host_of(const std::string& url) {
 
 }  // namespace
 
+boost::json::object Addresses::to_json() const {
+  return {{"issuer", issuer}, {"gateway", gateway}, {"operations", operations}, {"socket", socket}};
+}
+
 struct Service::Impl {
   Impl(Options given, const Clock& the_clock, Entropy& the_entropy)
       : options(std::move(given)), clock(the_clock), entropy(the_entropy) {}

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/json/fwd.hpp>
 #include <cstdint>
 #include <expected>
 #include <memory>
@@ -16,6 +17,7 @@ namespace stint::cli {
 struct Addresses {
   std::string issuer, gateway, operations, socket;
   std::uint16_t control_port = 0, gateway_port = 0, operations_port = 0;
+  boost::json::object to_json() const;
 };
 
 // The whole service in one object: store, keys, vault, authority, the edge and its listeners,

@@ -88,21 +88,23 @@ Outcome<std::string> Terminal::ask_secret(std::string_view prompt) const {
   return value;
 }
 
+boost::json::object to_json(const Failure& f) {
+  return {{"ok", false},
+          {"status", f.status},
+          {"type", f.type},
+          {"title", f.title},
+          {"detail", f.detail},
+          {"reason", f.reason},
+          {"task", f.task},
+          {"decision", f.decision},
+          {"approval", f.approval},
+          {"retryable", f.exit == Exit::kTryAgain},
+          {"next_steps", boost::json::array(f.next_steps.begin(), f.next_steps.end())}};
+}
+
 Exit Terminal::failed(const Failure& f, bool as_json) const {
   if (as_json) {
-    boost::json::array steps;
-    for (const std::string& s : f.next_steps) steps.emplace_back(s);
-    json(boost::json::object{{"ok", false},
-                             {"status", f.status},
-                             {"type", f.type},
-                             {"title", f.title},
-                             {"detail", f.detail},
-                             {"reason", f.reason},
-                             {"task", f.task},
-                             {"decision", f.decision},
-                             {"approval", f.approval},
-                             {"retryable", f.exit == Exit::kTryAgain},
-                             {"next_steps", std::move(steps)}});
+    json(to_json(f));
     return f.exit;
   }
   say(fmt::format("stint: {}", f.title));

@@ -29,4 +29,7 @@ class Terminal {
   Exit usage(std::string_view words) const;
 };
 
+// As --json says it.
+boost::json::object to_json(const Failure& failure);
+
 }  // namespace stint::cli

@@ -193,9 +193,8 @@ void Writer::commit(Batch& batch) {
     }
   }
   set_health(error);
-  if (!error && !events_.empty() && !observers.empty()) {
-    const std::vector<EventView> events = events_.events();
-    for (const auto& observer : observers) (*observer)(events);
+  if (!error && !views_.empty()) {
+    for (const auto& observer : observers) (*observer)(views_);
   }
   for (std::size_t i = 0; i < taken; ++i) {
     Item item = std::move(batch.front());
@@ -283,21 +282,18 @@ void Writer::run(Item& item) {
 }
 
 // The events of the whole batch, by blocks.
-Status Writer::write_log() {
+Status Writer::write_log(std::span<const EventView> events) {
   std::vector<TaskId> tasks;
   for (const EventBatch::Block& block : events_.blocks()) {
     STINT_TRY(step(*connection_, kPutBlock,
                    {block.first, block.count, Blob{block.leaves}, Blob{block.body}}));
     tasks.clear();
-    Status put;
-    STINT_TRY(
-        decode_block(block.first, block.count, block.leaves, block.body, [&](const EventView& e) {
-          if (e.task) tasks.push_back(*e.task);
-          if (e.task && e.kind == kTaskOpened)
-            put = step(*connection_, kPutOpened, {*e.task, e.seq});
-          return put.has_value();
-        }));
-    STINT_TRY(put);
+    for (const EventView& e : events.first(block.count)) {
+      if (!e.task) continue;
+      tasks.push_back(*e.task);
+      if (e.kind == kTaskOpened) STINT_TRY(step(*connection_, kPutOpened, {*e.task, e.seq}));
+    }
+    events = events.subspan(block.count);
     std::ranges::sort(tasks);
     const auto repeated = std::ranges::unique(tasks);
     tasks.erase(repeated.begin(), repeated.end());
@@ -308,7 +304,8 @@ Status Writer::write_log() {
 }
 
 std::optional<Error> Writer::end_transaction() {
-  if (const Status written = write_log(); !written) return give_up(written.error());
+  views_ = events_.events();
+  if (const Status written = write_log(views_); !written) return give_up(written.error());
   if (const Status committed = step(*connection_, kCommit); !committed) {
     return give_up(committed.error());
   }

@@ -56,7 +56,7 @@ class Writer {
   void keep_recorded(Batch& batch);
   std::optional<Error> commit_under_gate(Batch& batch, std::size_t& taken);
   void run(Item& item);
-  Status write_log();
+  Status write_log(std::span<const EventView> events);
   std::optional<Error> end_transaction();
   std::optional<Error> give_up(Error error);
   std::optional<Error> probe();
@@ -70,8 +70,9 @@ class Writer {
   std::function<void(int)> wal_pages_;
   FairMutex gate_;
 
-  std::atomic<Seq> size_;  // committed
-  EventBatch events_;      // of the running batch; the writer thread's
+  std::atomic<Seq> size_;         // committed
+  EventBatch events_;             // of the running batch; the writer thread's
+  std::vector<EventView> views_;  // what it committed, borrowed from it
 
   mutable std::mutex mutex_;  // what follows
   std::condition_variable wake_;

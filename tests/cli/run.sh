@@ -197,6 +197,17 @@ test_run_passes_the_status_through_and_ends_the_task() {
   is "$(status_of in_task -- sh -c 'kill -TERM $$')" 143
   is "$(status_of in_task -- "$SPACE/no-such-command")" 127
 }
+test_run_says_json_on_stderr_alone() {
+  in_task --json -- sh -c 'echo $STINT_TASK; exit 3' >"$SPACE/said" 2>"$SPACE/events" && fail "status lost" || is $? 3
+  jq -se 'map(.event) == ["opened", "ended"]' <(jq -c 'select(.event == "opened" or .event == "ended")' "$SPACE/events") >/dev/null ||
+    fail "$(cat "$SPACE/events")"
+  is "$(jq -r 'select(.event == "opened") | .task' "$SPACE/events")" "$(cat "$SPACE/said")"
+  is "$(jq -r 'select(.event == "ended") | .how' "$SPACE/events")" "completed; exit status 3"
+  "$STINT" run --json --task x --agent worker --agent-key "$SPACE/none" --autonomous --allow desk:ticket.read -- true \
+    >"$SPACE/said" 2>"$SPACE/events" && fail "it ran" || true
+  is "$(jq -r 'select(.event == "failed") | .ok' "$SPACE/events")" false
+  [ ! -s "$SPACE/said" ] || fail "stdout is the command's"
+}
 test_run_refuses_what_was_not_granted() {
   in_task --quiet -- sh -c 'curl -s -X POST -d x "$STINT_URL_DESK/tickets/7/replies"' >"$SPACE/said"
   is "$(jq -r .status "$SPACE/said")" 403
@@ -327,6 +338,30 @@ test_wrong_usage_is_2() {
 }
 test_no_server_is_said() {
   is "$(status_of "$STINT" --home "$SPACE/none" task list)" 2; has 'STINT_HOME'
+}
+verbs() {  # every verb below these words
+  local child children
+  children=$("$STINT" "$@" --help | sed -n '/^Subcommands:/,$p' | sed -n 's/^  \([a-z]*\)  .*/\1/p')
+  [ -n "$children" ] || { echo "$*"; return; }
+  for child in $children; do verbs "$@" "$child"; done
+}
+test_every_verb_speaks_json() {
+  local verb n=0
+  while read -r verb; do
+    # shellcheck disable=SC2086
+    "$STINT" $verb --help | grep -q -- '--json' || fail "stint $verb has no --json"
+    n=$((n + 1))
+  done < <(verbs)
+  [ "$n" -ge 45 ] || fail "only $n verbs were found"
+  "$STINT" man --json | jq -e .man >/dev/null
+  "$STINT" completion bash --json | jq -e .completion >/dev/null
+}
+test_serve_says_json_when_it_cannot_start() {
+  printf 'nonsense: 1\n' >"$SPACE/wrong.yaml"
+  local code=0
+  "$STINT" serve --json --config "$SPACE/wrong.yaml" >"$SPACE/said" 2>/dev/null || code=$?
+  is $code 2
+  jq -e '.ok == false and (.problems | length == 1)' "$SPACE/said" >/dev/null || fail "$(cat "$SPACE/said")"
 }
 test_dev_forgets() {
   "$STINT" dev --any-port --json --quiet >"$SPACE/dev.json" 2>"$SPACE/dev.log" & local dev=$!
