@@ -57,7 +57,7 @@ struct Applying {
     const auto version = tx.one<std::int64_t>(
         "INSERT INTO entity (kind, name, version, state, body, updated) "
         "VALUES ($1, $2, 1, 'live', $3, $4) ON CONFLICT (kind, name) DO UPDATE SET "
-        "version = version + 1, state = 'live', body = $3, updated = $4 RETURNING version",
+        "version = entity.version + 1, state = 'live', body = $3, updated = $4 RETURNING version",
         resource::text(entry.kind), entry.name, body, at);
     const bool created = entry.verb == resource::Verb::kCreate;
     ++(created ? applied.created : applied.updated);

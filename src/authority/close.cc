@@ -19,7 +19,6 @@ constexpr store::Sql kSubtree = R"sql(
 
 Result<Closed> Authority::Impl::close_subtree(store::Tx& tx, Changes& changes, TaskId root,
                                               domain::How how, const Actor& actor, WallTime at) {
-  tx.lock(root);  // first: a delegation that held it has committed, so its child is seen
   const auto root_task = load_task(tx, root);
   if (!root_task) return fail(root_task.error());
   Closed closed{.task = root, .how = root_task->how.value_or(how)};

@@ -60,21 +60,21 @@ Status Authority::Impl::agent_may_work(const Directory& dir, const std::string& 
   __builtin_trap();
 }
 
-// The parent's row is held: what came between the judgement and now is seen here (rule 3).
+// What came between the judgement and now, on any node, is seen here (rule 3).
 Status Authority::Impl::may_have_child(store::Tx& tx, const Above& parent,
                                        const domain::Task& child, WallTime at) const {
-  tx.lock(parent.task);
   const auto rows = STINT_TRY(live_rows(tx, parent.task, parent.token, at));
   STINT_TRY(domain::within_parent(child, rows.front()));
   const std::size_t most = settings.limits.max_children;
   const auto open = tx.one<std::size_t>(
-      "SELECT count(*) FROM (SELECT 1 FROM task WHERE parent = $1 AND state <> 'closed' LIMIT $2)",
+      "SELECT count(*) FROM (SELECT 1 FROM task WHERE parent = $1 AND state <> 'closed' LIMIT $2) "
+      "AS found",
       parent.task, most);
   if (tx.error()) return fail(*tx.error());
   if (open.value_or(most) >= most) return fail(Errc::kLimit, "the task has too many open children");
-  const auto ever =
-      tx.one<std::size_t>("SELECT count(*) FROM (SELECT 1 FROM task WHERE parent = $1 LIMIT $2)",
-                          parent.task, kMostChildren);
+  const auto ever = tx.one<std::size_t>(
+      "SELECT count(*) FROM (SELECT 1 FROM task WHERE parent = $1 LIMIT $2) AS found", parent.task,
+      kMostChildren);
   if (tx.error()) return fail(*tx.error());
   if (ever.value_or(kMostChildren) >= kMostChildren)
     return fail(Errc::kLimit, "the task has had too many children");

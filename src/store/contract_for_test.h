@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,8 @@
 #include "stint/store/store.h"
 #include "stint/testkit/held_writer.h"
 #include "stint/testkit/manual_clock.h"
+#include "stint/testkit/postgres_server.h"
+#include "stint/testkit/seeded_entropy.h"
 #include "stint/testkit/temp_dir.h"
 
 // What every store promises, whatever database stands under it, is tested in store_contract_test.cc
@@ -31,12 +34,24 @@ inline Result<std::unique_ptr<Store>> open_sqlite(const std::string& dir, Option
   return Store::open(std::move(options), clock);
 }
 
-inline const Backend kBackends[] = {{"Sqlite", open_sqlite}};
+// The database belongs to the directory: opened again, it is the same.
+inline Result<std::unique_ptr<Store>> open_postgres(const std::string& dir, Options options,
+                                                    const Clock& clock) {
+  static std::map<std::string, std::string> urls;
+  auto& url = urls[dir];
+  if (url.empty()) url = testkit::PostgresServer::shared().database();
+  options.postgres = PostgresOptions{.url = url, .password = nullptr};
+  auto store = Store::open(std::move(options), clock);
+  if (store) (*store)->follow([](std::span<const EventView>) -> Status { return {}; });
+  return store;
+}
+
+inline const Backend kBackends[] = {{"Sqlite", open_sqlite}, {"Postgres", open_postgres}};
 
 inline constexpr Sql kPut =
     "INSERT INTO entity (kind, name, version, state, body, updated) "
     "VALUES ('agent', $1, 1, 'active', $2, 0) "
-    "ON CONFLICT (kind, name) DO UPDATE SET version = version + 1, body = excluded.body";
+    "ON CONFLICT (kind, name) DO UPDATE SET version = entity.version + 1, body = excluded.body";
 inline constexpr Sql kInsert =
     "INSERT INTO entity (kind, name, version, state, body, updated) "
     "VALUES ('agent', $1, 1, 'active', $2, 0)";
@@ -59,7 +74,12 @@ inline auto put(std::string name, std::string body) {
 
 class ContractTest : public testing::TestWithParam<Backend> {
  protected:
-  void SetUp() override { open(); }
+  void SetUp() override {
+    // A shared database has a clock of its own, and is refused when ours is another's.
+    clock_.step_wall(std::chrono::duration_cast<std::chrono::milliseconds>(SystemClock().wall() -
+                                                                           clock_.wall()));
+    open();
+  }
   void open(Options options = {}) {
     store_ = nullptr;
     auto opened = GetParam().open(dir_.path(), std::move(options), clock_);

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "event_block.h"
@@ -35,6 +37,10 @@ std::optional<Seq> task_opened_at(Reader& reader, TaskId task);
 using TakeBlock = std::function<bool(const BlockRow&)>;
 void read_blocks(Reader& reader, Seq from, const TakeBlock& take);
 void read_blocks_of(Reader& reader, TaskId task, Seq span, const TakeBlock& take);
+
+// The rows of a batch. `put(Sql, {parameters})` writes one.
+using PutRow = std::function<Status(Sql, std::initializer_list<Param>)>;
+Status write_blocks(const EventBatch& batch, std::span<const EventView> events, const PutRow& put);
 
 // Leaf hashes from that of event `from` on, until `take` returns false. A damaged block or a gap
 // fails the reader.

@@ -1,6 +1,9 @@
 #include "schema.h"
 
+#include <algorithm>
 #include <array>
+
+#include "database.h"
 
 namespace stint::store {
 namespace {
@@ -194,5 +197,15 @@ constexpr std::array<const char*, 1> kMigrations{kVersion1};
 }  // namespace
 
 std::span<const char* const> migrations() { return kMigrations; }
+
+bool is_bookkeeping(std::string_view table) {
+  static constexpr std::array<std::string_view, 7> kTables{
+      "meta", "used_jti", "idempotency", "checkpoint", "tile", "receipt", "owed"};
+  return std::ranges::find(kTables, table) != kTables.end();
+}
+
+bool is_log(std::string_view table) {
+  return table == "event" || table == "event_task" || table == "event_opened";
+}
 
 }  // namespace stint::store

@@ -108,39 +108,6 @@ TEST_F(Sqlite, ClosedTaskStaysClosed) {
 }
 
 // Bookkeeping by column and by kind of change, not by table alone.
-TEST_F(Sqlite, TouchingATaskNeedsNoEvent) {
-  const auto opened = open();
-  Store& store = **opened;
-  testkit::SeededEntropy entropy;
-  const TaskId task = TaskId::random(entropy);
-  const TokenId token = TokenId::random(entropy);
-  ASSERT_TRUE(store.write_sync([&](Tx& tx) {
-    tx.append({"k", task, "b", {}});
-    tx.run(
-        "INSERT INTO task (id, state, agent, depth, opened, deadline, last_used, version, body) "
-        "VALUES ($1, 'active', 'a', 0, 0, 1, 0, 1, '{}')",
-        task);
-    tx.run("INSERT INTO token (jti, task, audience, exp) VALUES ($1, $2, 'x', 1)", token, task);
-  }));
-  const auto quietly = [&](Sql sql) {
-    return store
-        .write_sync([&](Tx& tx) {
-          tx.no_event();
-          tx.run(sql);
-        })
-        .has_value();
-  };
-  EXPECT_TRUE(quietly("UPDATE task SET last_used = 5"));
-  EXPECT_FALSE(quietly("UPDATE task SET last_used = 5, deadline = 9"));
-  EXPECT_FALSE(quietly("UPDATE token SET exp = 9"));
-  EXPECT_FALSE(quietly("DELETE FROM task"));
-  EXPECT_FALSE(quietly("DROP TABLE token"));
-  EXPECT_TRUE(quietly("DELETE FROM token WHERE exp < 2"));
-  EXPECT_EQ(store.size(), 1u);
-}
-
-// Under steady load a passive checkpoint alone never lets the log start over.
-// What was damaged on the disk is not given out, nor signed.
 TEST_F(Sqlite, ADamagedBlockFailsItsReaders) {
   {
     const auto opened = open({});

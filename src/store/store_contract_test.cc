@@ -2,6 +2,7 @@
 #include <rapidcheck.h>
 
 #include <future>
+#include <latch>
 #include <map>
 
 #include "contract_for_test.h"
@@ -216,30 +217,35 @@ TEST_P(StoreContract, BehavesAsTheModel) {
   const bool held = rc::check(
       [this](
           const std::vector<std::tuple<std::uint8_t, std::uint8_t, std::uint8_t, bool>>& script) {
-        testkit::TempDir dir;
-        auto store = GetParam().open(dir.path(), {}, clock_);
-        RC_ASSERT(store.has_value());
-        Model model;
+        const Seq before = store_->size();
+        RC_ASSERT(store_->write_sync([&](Tx& tx) {
+          tx.append(event("begin"));
+          tx.run("DELETE FROM entity");
+        }));
+        Model model{.rows = {}, .log = {"begin"}};
         std::vector<bool> expected, got;
+        std::latch answered(static_cast<std::ptrdiff_t>(script.size()));
         {
-          testkit::HeldWriter hold(**store);
+          testkit::HeldWriter hold(*store_);
           for (const auto& [op, name, body, fails] : script) {
             const Step step{op, name, body, fails};
             expected.push_back(play(model, step));
-            (*store)->submit([step](Tx& tx) { return play(tx, step); },
-                             [&](Status s) { got.push_back(s.has_value()); });
+            store_->submit([step](Tx& tx) { return play(tx, step); },
+                           [&](Status s) {
+                             got.push_back(s.has_value());
+                             answered.count_down();
+                           });
           }
-          hold.release();
-          (*store)->stop();
         }
+        answered.wait();
         RC_ASSERT(got == expected);
-        const auto rows = (*store)->read(
+        const auto rows = store_->read(
             [](Reader& r) { return r.rows<std::tuple<std::string, std::string>>(kAll); });
         std::map<std::string, std::string> found;
         for (const auto& [name, body] : *rows) found[name] = body;
         RC_ASSERT(found == model.rows);
         std::vector<std::string> entries;
-        for (const StoredEvent& e : *(*store)->events(0, 10'000)) entries.push_back(e.bytes);
+        for (const StoredEvent& e : *store_->events(before, 10'000)) entries.push_back(e.bytes);
         RC_ASSERT(entries == model.log);
       });
   EXPECT_TRUE(held);
@@ -249,4 +255,32 @@ INSTANTIATE_TEST_SUITE_P(Every, StoreContract, testing::ValuesIn(kBackends),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace
+TEST_P(StoreContract, FewTablesChangeWithoutAnEvent) {
+  testkit::SeededEntropy entropy;
+  const TaskId task = TaskId::random(entropy);
+  ASSERT_TRUE(store_->write_sync([&](Tx& tx) {
+    tx.append({"k", task, "b", {}});
+    tx.run(
+        "INSERT INTO task (id, state, agent, depth, opened, deadline, last_used, version, body) "
+        "VALUES ($1, 'active', 'a', 0, 0, 1, 0, 1, '{}')",
+        task);
+    tx.run("INSERT INTO token (jti, task, audience, exp) VALUES ($1, $2, 'x', 1)",
+           TokenId::random(entropy), task);
+  }));
+  const auto quietly = [&](Sql sql) {
+    return store_
+        ->write_sync([&](Tx& tx) {
+          tx.no_event();
+          tx.run(sql);
+        })
+        .has_value();
+  };
+  EXPECT_FALSE(quietly("UPDATE task SET deadline = 9"));
+  EXPECT_FALSE(quietly("UPDATE token SET exp = 9"));
+  EXPECT_FALSE(quietly("DELETE FROM task"));
+  EXPECT_FALSE(quietly("DROP TABLE token"));
+  EXPECT_TRUE(quietly("DELETE FROM token WHERE exp < 2"));
+  EXPECT_EQ(store_->size(), 1u);
+}
+
 }  // namespace stint::store

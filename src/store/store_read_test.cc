@@ -42,16 +42,30 @@ TEST_P(StoreReads, ColumnsKeepTheirTypes) {
   const TaskId task = TaskId::random(entropy);
   const WallTime time = clock_.wall();
   const Hash hash = merkle::leaf_hash("x");
+  const std::string_view blob("\0b", 2);
+  ASSERT_TRUE(store_->write_sync([&](Tx& tx) {
+    tx.append(event("e"));
+    tx.run(
+        "INSERT INTO approval (id, task, state, digest, created, expires, version, body) "
+        "VALUES ($3, $3, 'pending', $2, $1, $4, $5, $6)",
+        time, hash, task, -1, 7, "text");
+    tx.run("INSERT INTO meta (key, value) VALUES ('b', $1)", Blob{blob});
+    tx.run("INSERT INTO meta (key, value) VALUES ('nothing', $1)", Blob{""});
+  }));
   const auto got = store_->read([&](Reader& r) {
-    return r.one<std::tuple<TaskId, WallTime, Hash, std::string, std::string, bool,
-                            std::optional<TaskId>, std::optional<std::int64_t>, std::int64_t>>(
-        "SELECT $3, $2, $1, $4, $5, $6, $7, $8, $9", hash, time, task, "text",
-        Blob{std::string_view("\0b", 2)}, true, std::optional<TaskId>(), std::optional(7), -1);
+    return r.one<std::tuple<TaskId, WallTime, Hash, std::string, bool, std::optional<TaskId>,
+                            std::optional<std::int64_t>, std::int64_t>>(
+        "SELECT id, created, digest, body, created > $2, nullif(task, id), version, expires "
+        "FROM approval WHERE id = $1",
+        task, 5);
   });
   ASSERT_TRUE(got.has_value() && got->has_value());
-  EXPECT_EQ(**got,
-            std::tuple(task, time, hash, std::string("text"), std::string("\0b", 2), true,
-                       std::optional<TaskId>(), std::optional<std::int64_t>(7), std::int64_t{-1}));
+  EXPECT_EQ(**got, std::tuple(task, time, hash, std::string("text"), true, std::optional<TaskId>(),
+                              std::optional<std::int64_t>(7), std::int64_t{-1}));
+  const auto bytes = store_->read([&](Reader& r) {
+    return r.rows<std::string>("SELECT value FROM meta WHERE key IN ('b', 'nothing') ORDER BY key");
+  });
+  EXPECT_EQ(*bytes, (std::vector<std::string>{std::string(blob), ""}));
   const auto refused = [&](auto f, std::string_view reason) {
     const auto r = store_->read(f);
     ASSERT_FALSE(r.has_value());
@@ -62,7 +76,8 @@ TEST_P(StoreReads, ColumnsKeepTheirTypes) {
   refused([](Reader& r) { return r.one<int>("SELECT NULL"); }, "column type");
   refused([](Reader& r) { return r.one<std::string>("SELECT 7"); }, "column type");
   refused([](Reader& r) { return r.one<TaskId>("SELECT x'00'"); }, "column type");
-  refused([](Reader& r) { return r.one<int>("SELECT $2", 1); }, "statement parameters");
+  refused([](Reader& r) { return r.one<int>("SELECT 1 FROM approval WHERE version = $1"); },
+          "statement parameters");
   refused([](Reader& r) { return r.one<int>("SELECT 1; SELECT 2"); }, "not one statement");
 }
 

@@ -1,96 +1,60 @@
 #include "stint/store/tx.h"
 
-#include "connection.h"
-#include "event_block.h"
+#include "database.h"
 
 namespace stint::store {
-bool Row::null(int column) const {
-  return sqlite3_column_type(statement_.handle, column) == SQLITE_NULL;
-}
+
+bool Row::null(int column) const { return cursor_.type(column) == ColumnType::kNull; }
 
 std::int64_t Row::integer(int column) {
-  if (sqlite3_column_type(statement_.handle, column) != SQLITE_INTEGER) bad_ = true;
-  return sqlite3_column_int64(statement_.handle, column);
+  if (cursor_.type(column) == ColumnType::kInteger) return cursor_.integer(column);
+  bad_ = true;
+  return 0;
 }
 
 std::string_view Row::bytes(int column) {
-  const int type = sqlite3_column_type(statement_.handle, column);
-  if (type != SQLITE_TEXT && type != SQLITE_BLOB) {
-    bad_ = true;
-    return {};
-  }
-  const void* data = sqlite3_column_blob(statement_.handle, column);
-  const int size = sqlite3_column_bytes(statement_.handle, column);
-  return {static_cast<const char*>(data), data == nullptr ? 0 : static_cast<std::size_t>(size)};
+  const ColumnType type = cursor_.type(column);
+  if (type == ColumnType::kText || type == ColumnType::kBlob) return cursor_.bytes(column);
+  bad_ = true;
+  return {};
 }
 
 std::string_view Row::blob(int column, std::size_t size) {
-  const std::string_view got = bytes(column);
-  if (sqlite3_column_type(statement_.handle, column) != SQLITE_BLOB || got.size() != size) {
-    bad_ = true;
-    return {};
+  if (cursor_.type(column) == ColumnType::kBlob) {
+    if (const std::string_view got = cursor_.bytes(column); got.size() == size) return got;
   }
-  return got;
+  bad_ = true;
+  return {};
 }
 
-Statement* Reader::start(Sql sql, std::initializer_list<Param> parameters) {
+Cursor* Reader::start(Sql sql, std::initializer_list<Param> parameters) {
   if (error_) return nullptr;
-  const Result<Statement*> statement = connection_.prepare(sql);
-  if (!statement) {
-    fail(statement.error());
-    return nullptr;
-  }
-  // append() is the one way into the log.
-  if ((*statement)->writes_event) {
-    fail(Error{Errc::kInternal, "statement writes the log"});
-    return nullptr;
-  }
-  if (sqlite3_stmt_busy((*statement)->handle) != 0) {
-    fail(Error{Errc::kInternal, "statement inside itself"});
-    return nullptr;
-  }
-  if (!(*statement)->read_only) {
-    if (const Status begun = connection_.before_change(); !begun) {
-      fail(begun.error());
-      return nullptr;
-    }
-  }
-  if (const Status bound = (*statement)->bind(parameters); !bound) {
-    (*statement)->reset();
-    fail(bound.error());
-    return nullptr;
-  }
-  return *statement;
+  const Result<Cursor*> cursor = connection_.start(sql, parameters);
+  if (cursor) return *cursor;
+  fail(cursor.error());
+  return nullptr;
 }
 
-bool Reader::step(Statement& statement) {
-  const int code = sqlite3_step(statement.handle);
-  if (code == SQLITE_ROW) return true;
-  if (code != SQLITE_DONE) fail(connection_.error(code));
-  return false;
+bool Reader::step(Cursor& cursor) {
+  const Result<bool> row = cursor.next();
+  if (!row) fail(row.error());
+  return row.value_or(false);
 }
 
-void Reader::finish(Statement& statement) {
-  if (!statement.read_only) {
-    while (sqlite3_stmt_busy(statement.handle) != 0 && step(statement)) {
-    }
-    if (sqlite3_changes64(connection_.db()) > 0) {
-      changed_ = true;
-      state_changed_ |= statement.writes_state;
-    }
+std::int64_t Reader::finish(Cursor& cursor) {
+  const Result<Effect> effect = connection_.finish(cursor);
+  if (!effect) {
+    fail(effect.error());
+    return 0;
   }
-  statement.reset();
+  changed_ |= effect->rows > 0;
+  state_changed_ |= effect->rows > 0 && effect->state;
+  return error_ ? 0 : effect->rows;
 }
 
 std::int64_t Tx::run_all(Sql sql, std::initializer_list<Param> parameters) {
-  Statement* const statement = start(sql, parameters);
-  if (statement == nullptr) return 0;
-  while (step(*statement)) {
-  }
-  const std::int64_t changed =
-      error_ || statement->read_only ? 0 : sqlite3_changes64(connection_.db());
-  finish(*statement);
-  return changed;
+  Cursor* const cursor = start(sql, parameters);
+  return cursor == nullptr ? 0 : finish(*cursor);
 }
 
 Seq Tx::append(const EventBytes& event) {

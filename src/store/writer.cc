@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <initializer_list>
 #include <utility>
 
 #include "event_block.h"
@@ -13,14 +12,6 @@
 namespace stint::store {
 namespace {
 
-constexpr Sql kBegin = "BEGIN IMMEDIATE";
-constexpr Sql kCommit = "COMMIT";
-constexpr Sql kPutBlock = "INSERT INTO event (first, count, leaves, body) VALUES ($1, $2, $3, $4)";
-constexpr Sql kPutTask = "INSERT INTO event_task (span, task, first) VALUES ($1, $2, $3)";
-constexpr Sql kPutOpened =
-    "INSERT INTO event_opened (task, seq) VALUES ($1, $2) ON CONFLICT (task) DO NOTHING";
-constexpr Sql kRelease = "RELEASE command";
-constexpr Sql kUndo = "ROLLBACK TO command";
 constexpr Sql kProbe =
     "INSERT INTO meta (key, value) VALUES ('probe', $1) "
     "ON CONFLICT (key) DO UPDATE SET value = excluded.value";
@@ -31,34 +22,27 @@ constexpr std::size_t kMaxSpare = 1 << 20;  // bytes of room that are kept for t
 // How often an unwritable store tries by itself whether it can write again.
 constexpr std::chrono::milliseconds kProbeEvery{500};
 
-Status step(Connection& connection, Sql sql, std::initializer_list<Param> parameters = {}) {
-  Statement* statement = STINT_TRY(connection.prepare(sql));
-  STINT_TRY(statement->bind(parameters));
-  const int code = sqlite3_step(statement->handle);
-  statement->reset();
-  if (code != SQLITE_DONE && code != SQLITE_ROW) return fail(connection.error(code));
-  return {};
-}
+// What became of a commit whose answer was lost is asked this often before the callers are told
+// that it is not known.
+constexpr int kSettles = 10;
+constexpr std::chrono::milliseconds kSettleEvery{500};
+
+// An event that is not delivered yet, and no more of them than this, is read while the other
+// writers wait; a longer backlog before.
+constexpr Seq kFewEvents = 256;
+constexpr int kRuns = 5;  // of a batch whose transaction met another's
+
+constexpr Error kUnknown{Errc::kUnavailable, "it is not known yet whether this was committed"};
 
 }  // namespace
 
-Writer::Writer(Options options, const Clock& clock, std::unique_ptr<Connection> connection,
-               Seq size, std::function<void(int)> wal_pages)
-    : options_(std::move(options)), clock_(clock), wal_pages_(std::move(wal_pages)), size_(size) {
-  adopt(std::move(connection));
-}
-
-void Writer::adopt(std::unique_ptr<Connection> connection) {
-  connection_ = std::move(connection);
-  connection_->watch_writes();
-  sqlite3_wal_hook(
-      connection_->db(),
-      [](void* self, sqlite3*, const char*, int pages) {
-        static_cast<Writer*>(self)->wal_pages_(pages);
-        return SQLITE_OK;
-      },
-      this);
-}
+Writer::Writer(Options options, const Clock& clock, Database& database,
+               std::unique_ptr<WriteConnection> connection, Delivery& delivery)
+    : options_(std::move(options)),
+      clock_(clock),
+      database_(database),
+      connection_(std::move(connection)),
+      delivery_(delivery) {}
 
 void Writer::start() {
   thread_ = std::thread([this] { loop(); });
@@ -113,12 +97,6 @@ Status Writer::record(const EventRun& events) {
   return {};
 }
 
-void Writer::observe(Store::Observer observer) {
-  auto shared = std::make_shared<const Store::Observer>(std::move(observer));
-  const std::lock_guard lock(mutex_);
-  observers_.push_back(std::move(shared));
-}
-
 Health Writer::health() const {
   const std::lock_guard lock(mutex_);
   Health health = health_;
@@ -142,12 +120,7 @@ bool Writer::take(Batch& batch) {
     } else if (!wake_.wait_for(lock, kProbeEvery,
                                [this] { return !queue_.empty() || stopping_; })) {
       lock.unlock();
-      std::optional<Error> error;
-      {
-        const std::lock_guard gate(gate_);
-        error = probe();
-      }
-      set_health(error);
+      set_health(probe());
       lock.lock();
     }
   }
@@ -171,20 +144,14 @@ bool Writer::take(Batch& batch) {
 // Commits a prefix of the batch and takes it off: fewer than all when the time is up.
 void Writer::commit(Batch& batch) {
   std::size_t taken = 0;
-  std::optional<Error> error;
-  {
-    const std::lock_guard gate(gate_);
-    error = commit_under_gate(batch, taken);
-  }
+  std::optional<Error> error = transact(batch, taken);
+  if (error && doubt_) error = settle(*error, batch, taken);
   if (error) {
     keep_recorded(batch);  // nobody waits for these, and what they tell of has happened
     taken = batch.size();  // none of it is kept, and the rest would meet the same disk
   }
-
-  std::vector<std::shared_ptr<const Store::Observer>> observers;
   {
     const std::lock_guard lock(mutex_);
-    observers = observers_;
     if (error) {
       ++health_.failures;
     } else {
@@ -193,9 +160,7 @@ void Writer::commit(Batch& batch) {
     }
   }
   set_health(error);
-  if (!error && !views_.empty()) {
-    for (const auto& observer : observers) (*observer)(views_);
-  }
+  if (!error) delivery_.own(views_);
   for (std::size_t i = 0; i < taken; ++i) {
     Item item = std::move(batch.front());
     batch.pop_front();
@@ -229,28 +194,70 @@ void Writer::keep_recorded(Batch& batch) {
   }
 }
 
-std::optional<Error> Writer::commit_under_gate(Batch& batch, std::size_t& taken) {
+std::optional<Error> Writer::transact(Batch& batch, std::size_t& taken) {
   if (connection_ == nullptr || !health().writable) {
     if (auto error = probe()) return error;
   }
-  connection_->clear_broken();
-  events_.start(size());
-  if (const Status begun = step(*connection_, kBegin); !begun) return give_up(begun.error());
+  for (int run = 1;; ++run) {
+    taken = 0;
+    const Result<Seq> first = begin();
+    auto error = first ? std::nullopt : std::optional(first.error());
+    if (!error) {
+      events_.start(*first);
+      error = run_all(batch, taken);
+    }
+    if (!error) error = end_transaction();
+    if (!error) return std::nullopt;
+    // Met by another's transaction: none of it stands, and all of it runs again.
+    if (connection_ == nullptr || !connection_->may_retry() || run == kRuns) return give_up(*error);
+    connection_->abandon();
+  }
+}
+
+// Everything that others committed before is delivered when this returns.
+Result<Seq> Writer::begin() {
+  if (connection_ == nullptr) connection_ = STINT_TRY(database_.open_writer());
+  while (true) {
+    const Seq end = STINT_TRY(connection_->begin());
+    if (doubt_) STINT_TRY(resolve(end));
+    const Seq seen = delivery_.size();
+    if (end == seen) return end;
+    // Views hold what is not there any more: nothing can be decided on them. Deny until a restart
+    // builds them anew.
+    if (end < seen)
+      return fail(Errc::kInternal, "the database has lost events that were committed");
+    // A commit that was reported as failed and yet stands: an event that no observer saw.
+    if (!database_.shared()) return fail(Errc::kInternal, "log moved under a failed commit");
+    if (end - seen <= kFewEvents) {
+      Reader reader(*connection_);
+      STINT_TRY(delivery_.catch_up(reader, end));
+      return end;
+    }
+    connection_->abandon();
+    const auto reading = STINT_TRY(database_.open_reader());
+    STINT_TRY(reading->begin());
+    Reader reader(*reading);
+    STINT_TRY(delivery_.catch_up(reader, end));
+    STINT_TRY(reading->end());
+  }
+}
+
+std::optional<Error> Writer::run_all(Batch& batch, std::size_t& taken) {
   const MonoTime until = clock_.mono() + options_.batch_time;
   for (Item& item : batch) {
     run(item);
     ++taken;
-    // A full disk or a failing one: SQLite may have rolled everything back already.
-    if (connection_->broken() || !connection_->in_transaction()) {
-      return give_up(item.error.value_or(Error{Errc::kInternal, "transaction was lost"}));
-    }
+    // A full disk or a failing one: the database may have rolled everything back already.
+    if (connection_->lost())
+      return item.error.value_or(Error{Errc::kInternal, "transaction was lost"});
     if ((!item.command || taken % 16 == 0) && clock_.mono() >= until) break;
   }
-  return end_transaction();
+  return std::nullopt;
 }
 
 // Runs one command; item.error says why it was undone.
 void Writer::run(Item& item) {
+  item.error.reset();
   if (!item.command) return events_.append(item.events);
   const std::size_t before = events_.count();
   connection_->begin_command();
@@ -266,90 +273,88 @@ void Writer::run(Item& item) {
       item.error = Error{Errc::kInternal, "command threw"};
     }
   }
-  const bool savepoint = connection_->end_command();
-  Status ended;
-  if (item.error) {
-    events_.cut(before);
-    if (!connection_->in_transaction()) return;
-    if (savepoint) ended = step(*connection_, kUndo);
-  }
-  if (ended && savepoint) ended = step(*connection_, kRelease);
-  if (!ended) {
+  if (item.error) events_.cut(before);
+  if (connection_->lost()) return;
+  if (const Status ended = connection_->end_command(!item.error); !ended) {
     // The others' changes cannot be told from this one's any more: lose them all, loudly.
-    (void)step(*connection_, "ROLLBACK");
+    connection_->abandon();
     item.error = ended.error();
   }
 }
 
-// The events of the whole batch, by blocks.
-Status Writer::write_log(std::span<const EventView> events) {
-  std::vector<TaskId> tasks;
-  for (const EventBatch::Block& block : events_.blocks()) {
-    STINT_TRY(step(*connection_, kPutBlock,
-                   {block.first, block.count, Blob{block.leaves}, Blob{block.body}}));
-    tasks.clear();
-    for (const EventView& e : events.first(block.count)) {
-      if (!e.task) continue;
-      tasks.push_back(*e.task);
-      if (e.kind == kTaskOpened) STINT_TRY(step(*connection_, kPutOpened, {*e.task, e.seq}));
-    }
-    events = events.subspan(block.count);
-    std::ranges::sort(tasks);
-    const auto repeated = std::ranges::unique(tasks);
-    tasks.erase(repeated.begin(), repeated.end());
-    for (const TaskId& task : tasks)
-      STINT_TRY(step(*connection_, kPutTask, {block.first >> kSpanBits, task, block.first}));
-  }
-  return {};
-}
-
 std::optional<Error> Writer::end_transaction() {
   views_ = events_.events();
-  if (const Status written = write_log(views_); !written) return give_up(written.error());
-  if (const Status committed = step(*connection_, kCommit); !committed) {
-    return give_up(committed.error());
+  if (const Status written = connection_->write_log(events_, views_); !written)
+    return written.error();
+  const Status committed = connection_->commit();
+  if (committed) return std::nullopt;
+  if (connection_->in_doubt()) {
+    doubt_ = Doubt{.first = events_.next() - events_.count(), .leaves = {}, .recorded = {}};
+    for (const EventView& e : views_) doubt_->leaves.push_back(e.leaf);
   }
-  size_.store(events_.next(), std::memory_order_release);
-  return std::nullopt;
+  return committed.error();
 }
 
-// The batch failed: roll back, and keep the connection only when the log stands where it stood.
+// The batch failed: roll back, and open another connection before the next.
 std::optional<Error> Writer::give_up(Error error) {
-  events_.start(size());
-  if (connection_ != nullptr && connection_->in_transaction()) {
-    (void)step(*connection_, "ROLLBACK");
-  }
-  connection_ = nullptr;  // its caches and locks are suspect: probe() opens another
+  if (connection_ != nullptr) connection_->abandon();
+  connection_ = nullptr;  // its caches and locks are suspect
   return error;
 }
 
-std::optional<Error> Writer::reopen() {
-  auto opened = Connection::open(options_.path, options_.vfs, Connection::Use::kWrite);
-  if (!opened) return opened.error();
-  Reader reader(**opened);
-  const auto size = log_size(reader);
-  if (reader.error()) return reader.error();
-  // A commit that was reported as failed and yet stands would be an event that no observer saw.
-  // Nothing can be decided on views that missed it: deny until a restart builds them anew.
-  if (size != size_.load()) return Error{Errc::kInternal, "log moved under a failed commit"};
-  adopt(*std::move(opened));
-  return std::nullopt;
+// The connection broke while the batch was being committed. The log says what came of it, once it
+// can be read; until then nobody is told yes, nor what was recorded is written again.
+std::optional<Error> Writer::settle(Error error, Batch& batch, std::size_t taken) {
+  for (int attempt = 0; attempt < kSettles && doubt_; ++attempt) {
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, kSettleEvery, [this] { return stopping_; });
+    lock.unlock();
+    const Result<Seq> begun = begin();
+    (void)give_up(error);
+    if (!begun) error = begun.error();
+  }
+  if (!doubt_) return settled_ ? std::nullopt : std::optional(error);
+  for (std::size_t i = 0; i < taken; ++i)
+    if (!batch[i].command) doubt_->recorded.push_back(std::move(batch[i]));
+  std::erase_if(batch, [](const Item& item) { return !item.command && item.events.empty(); });
+  return kUnknown;
+}
+
+// Reads what became of the batch in doubt, inside a transaction: nobody can carry it out any more.
+Status Writer::resolve(Seq end) {
+  Reader reader(*connection_);
+  const auto& wanted = doubt_->leaves;
+  std::size_t same = 0;
+  if (!wanted.empty() && end >= doubt_->first + wanted.size()) {
+    read_leaves(reader, doubt_->first, [&](const Hash& leaf) {
+      if (leaf != wanted[same]) return false;
+      return ++same < wanted.size();
+    });
+  }
+  if (reader.error()) return fail(*reader.error());
+  settled_ = !wanted.empty() && same == wanted.size();
+  if (!settled_) {
+    const std::lock_guard lock(mutex_);
+    for (auto at = doubt_->recorded.rbegin(); at != doubt_->recorded.rend(); ++at) {
+      recorded_ += at->weight;
+      queue_.push_front(std::move(*at));
+    }
+  }
+  doubt_.reset();
+  return {};
 }
 
 // A whole durable transaction of its own: begin, change, commit, fsync.
 std::optional<Error> Writer::probe() {
-  if (connection_ == nullptr) {
-    if (auto error = reopen()) return error;
-  }
-  connection_->clear_broken();
-  if (const Status s = step(*connection_, kBegin); !s) return give_up(s.error());
+  const Result<Seq> first = begin();
+  if (!first) return give_up(first.error());
+  events_.start(*first);
   {
-    EventBatch none;
-    Tx tx(*connection_, none);
+    Tx tx(*connection_, events_);
     tx.run(kProbe, Blob{"1"});
     if (tx.error()) return give_up(*tx.error());
   }
-  if (const Status s = step(*connection_, kCommit); !s) return give_up(s.error());
+  if (const Status s = connection_->commit(); !s) return give_up(s.error());
   return std::nullopt;
 }
 

@@ -11,9 +11,9 @@
 #include <thread>
 #include <vector>
 
-#include "connection.h"
+#include "database.h"
+#include "delivery.h"
 #include "event_block.h"
-#include "fair_mutex.h"
 #include "stint/base/clock.h"
 #include "stint/store/store.h"
 
@@ -22,9 +22,8 @@ namespace stint::store {
 // The one thread that changes the database. See Store for the contract.
 class Writer {
  public:
-  // `wal_pages` is told the size of the WAL after each commit.
-  Writer(Options options, const Clock& clock, std::unique_ptr<Connection> connection, Seq size,
-         std::function<void(int)> wal_pages);
+  Writer(Options options, const Clock& clock, Database& database,
+         std::unique_ptr<WriteConnection> connection, Delivery& delivery);
   ~Writer() { stop(); }
   Writer(const Writer&) = delete;
 
@@ -33,12 +32,7 @@ class Writer {
   // Takes ownership when it succeeds.
   Status enqueue(std::unique_ptr<detail::Command>& command);
   Status record(const EventRun& events);
-  void observe(Store::Observer observer);
-  Seq size() const { return size_.load(std::memory_order_acquire); }
   Health health() const;
-
-  // Held during each commit. The checkpoint thread takes it to let the WAL start over.
-  FairMutex& gate() { return gate_; }
 
  private:
   // A command, or what was recorded between two of them.
@@ -54,25 +48,34 @@ class Writer {
   bool take(Batch& batch);  // false: stopped and drained
   void commit(Batch& batch);
   void keep_recorded(Batch& batch);
-  std::optional<Error> commit_under_gate(Batch& batch, std::size_t& taken);
+  std::optional<Error> transact(Batch& batch, std::size_t& taken);
+  Result<Seq> begin();
+  std::optional<Error> run_all(Batch& batch, std::size_t& taken);
   void run(Item& item);
-  Status write_log(std::span<const EventView> events);
   std::optional<Error> end_transaction();
+  std::optional<Error> settle(Error error, Batch& batch, std::size_t taken);
+  Status resolve(Seq end);
   std::optional<Error> give_up(Error error);
   std::optional<Error> probe();
-  std::optional<Error> reopen();
-  void adopt(std::unique_ptr<Connection> connection);
   void set_health(std::optional<Error> error);
 
   const Options options_;
   const Clock& clock_;
-  std::unique_ptr<Connection> connection_;  // null after it broke, until reopened
-  std::function<void(int)> wal_pages_;
-  FairMutex gate_;
+  Database& database_;
+  std::unique_ptr<WriteConnection> connection_;  // null after it broke, until reopened
+  Delivery& delivery_;
 
-  std::atomic<Seq> size_;         // committed
   EventBatch events_;             // of the running batch; the writer thread's
   std::vector<EventView> views_;  // what it committed, borrowed from it
+
+  // A batch that may have been committed: known by its leaves. The writer thread's.
+  struct Doubt {
+    Seq first;
+    std::vector<Hash> leaves;
+    Batch recorded;  // its recorded events, once its commands have been answered
+  };
+  std::optional<Doubt> doubt_;
+  bool settled_ = false;  // of the last doubt: it was committed
 
   mutable std::mutex mutex_;  // what follows
   std::condition_variable wake_;
@@ -82,7 +85,6 @@ class Writer {
   EventRun spare_;            // an empty run that has its room already
   bool stopping_ = false;
   Health health_;
-  std::vector<std::shared_ptr<const Store::Observer>> observers_;
 
   std::mutex stop_mutex_;
   std::thread thread_;

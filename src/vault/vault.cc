@@ -16,7 +16,7 @@ constexpr store::Sql kPut =
     "sealed = excluded.sealed, rotated = excluded.rotated "
     "WHERE credential.version < excluded.version";
 constexpr store::Sql kRetire =
-    "UPDATE credential SET state = 'retired', sealed = x'' WHERE name = $1";
+    "UPDATE credential SET state = 'retired', sealed = $2 WHERE name = $1";
 
 struct CredentialRow {
   std::string name;
@@ -83,7 +83,9 @@ void Vault::put(store::Tx& tx, const Sealed& sealed, WallTime now) const {
   if (changed == 0) tx.fail(Error{Errc::kConflict, "credential was changed meanwhile"});
 }
 
-void Vault::retire(store::Tx& tx, std::string_view name) const { tx.run(kRetire, name); }
+void Vault::retire(store::Tx& tx, std::string_view name) const {
+  tx.run(kRetire, name, store::Blob{""});
+}
 
 void Vault::installed(const Sealed& sealed) {
   const std::unique_lock lock(mutex_);

@@ -18,17 +18,21 @@ class AdminLogin;
 namespace oauth {
 class TokenReply;
 }
+namespace store {
+class PostgresTarget;
+}
 struct RevealKeyForTest;
 
 // Permission to read a Secret: `git grep RevealKey` finds every place that sees plaintext.
 // A new friend needs a decision record.
 class RevealKey {
   RevealKey() = default;
-  friend class crypto::Sealer;        // seals it at rest
-  friend class gateway::Injector;     // into the request, masked in the response
-  friend class provider::AdminLogin;  // mints and revokes leases
-  friend class oauth::TokenReply;     // a fresh handle, shown once
-  friend struct RevealKeyForTest;     // testkit/ only
+  friend class crypto::Sealer;         // seals it at rest
+  friend class gateway::Injector;      // into the request, masked in the response
+  friend class provider::AdminLogin;   // mints and revokes leases
+  friend class oauth::TokenReply;      // a fresh handle, shown once
+  friend class store::PostgresTarget;  // the database's own login
+  friend struct RevealKeyForTest;      // testkit/ only
 };
 
 // Owns secret bytes. Move-only; wiped on destruction and move-from; no ==, no <<, no implicit

@@ -16,7 +16,7 @@
 
 namespace stint::store {
 
-class Statement;
+class Cursor;
 
 // A statement. Only literals compile, so input can only be bound, as $1, $2, … (by that number, not
 // by the order in which they appear). The address of the literal is its key in the statement cache.
@@ -84,7 +84,7 @@ class Row {
 
  private:
   friend class Reader;
-  explicit Row(Statement& statement) : statement_(statement) {}
+  explicit Row(Cursor& cursor) : cursor_(cursor) {}
 
   template <class T>
   struct Get;
@@ -93,7 +93,7 @@ class Row {
   std::string_view bytes(int column);
   std::string_view blob(int column, std::size_t size);
 
-  Statement& statement_;
+  Cursor& cursor_;
   int next_ = 0;
   bool bad_ = false;
 };

@@ -5,6 +5,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -13,14 +14,24 @@
 
 #include "stint/base/clock.h"
 #include "stint/base/error.h"
+#include "stint/base/secret.h"
 #include "stint/rt/callback.h"
 #include "stint/store/event.h"
 #include "stint/store/tx.h"
 
 namespace stint::store {
 
+// A database that several nodes share. Passwords are no part of the URL.
+struct PostgresOptions {
+  // postgres://USER@HOST[:PORT][,HOST…]/DATABASE[?sslmode=…&sslrootcert=…&…], as libpq reads it. To
+  // a host that is not this machine: sslmode verify-full, which is also the default.
+  std::string url;
+  std::shared_ptr<const Secret> password;  // null: as libpq finds one (PGPASSFILE), or none
+};
+
 struct Options {
   std::string path;                            // of the database file; made 0600 when absent
+  std::optional<PostgresOptions> postgres;     // instead of a file
   std::size_t max_queue = 16'384;              // commands waiting; beyond: kUnavailable
   std::size_t max_recorded = 16'384;           // of these, calls of record()
   std::size_t max_batch = 1'024;               // commands and calls of record() in one commit;
@@ -173,6 +184,17 @@ class Store {
   // commands are submitted: it sees only later commits. What it is given dies with the call.
   using Observer = std::function<void(std::span<const EventView>)>;
   void observe(Observer observer);
+
+  // For what others committed to a shared database: called before the observers, so that whoever
+  // keeps a view of rows may read them anew; it may block on read(). After an error the same events
+  // come again, and no later ones before. One follower, who begins with what was committed since
+  // open(): until there is one, observers see nothing of what comes after another's commit.
+  using Follower = std::function<Status(std::span<const EventView>)>;
+  void follow(Follower follower);
+
+  // Calls `done` on a thread of the store once everything that was committed before this call, by
+  // whomever, has been delivered. Errors: it could not be found out now.
+  void sync(std::function<void(Status)> done);
 
   Seq size() const;  // of the log: the number of events committed
   Health health() const;

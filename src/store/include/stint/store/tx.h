@@ -64,9 +64,9 @@ class Reader {
   const std::optional<Error>& error() const { return error_; }
 
  protected:
-  Statement* start(Sql sql, std::initializer_list<Param> parameters);  // null: error_ is set
-  bool step(Statement& statement);                                     // true: stands on a row
-  void finish(Statement& statement);
+  Cursor* start(Sql sql, std::initializer_list<Param> parameters);  // null: error_ is set
+  bool step(Cursor& cursor);                                        // true: stands on a row
+  std::int64_t finish(Cursor& cursor);                              // rows changed
 
   Connection& connection_;
   std::optional<Error> error_;
@@ -76,10 +76,10 @@ class Reader {
  private:
   template <class T, class Take>
   void each(Sql sql, std::initializer_list<Param> parameters, Take take) {
-    Statement* const statement = start(sql, parameters);
-    if (statement == nullptr) return;
-    while (step(*statement)) {
-      Row row(*statement);
+    Cursor* const cursor = start(sql, parameters);
+    if (cursor == nullptr) return;
+    while (step(*cursor)) {
+      Row row(*cursor);
       T value = detail::ReadRow<T>::from(row);
       if (row.bad_) {
         fail(Error{Errc::kInternal, "column type"});
@@ -87,7 +87,7 @@ class Reader {
       }
       if (!take(std::move(value))) break;
     }
-    finish(*statement);
+    finish(*cursor);
   }
 };
 
@@ -111,13 +111,9 @@ class Tx : public Reader {
   Seq append(const EventRun& events);
 
   // Says that this command changes bookkeeping only: meta, used_jti, idempotency, checkpoint, tile,
-  // receipt, owed, task.last_used, and the deletion of token and handle rows. Any other change
-  // without an event stays refused.
+  // receipt, owed, and the deletion of token and handle rows. Any other change without an event
+  // stays refused.
   void no_event() { no_event_ = true; }
-
-  // Locks a task's row before it is read, where the database has such locks (PostgreSQL). Here the
-  // single writer is the lock. Call it first: see the close command.
-  void lock(TaskId) {}
 
  private:
   friend class Writer;

@@ -1,0 +1,56 @@
+#include "delivery.h"
+
+#include <algorithm>
+
+namespace stint::store {
+
+void Delivery::observe(Store::Observer observer) {
+  const std::lock_guard lock(mutex_);
+  observers_.push_back(std::make_shared<const Store::Observer>(std::move(observer)));
+}
+
+void Delivery::follow(Store::Follower follower) {
+  const std::lock_guard lock(mutex_);
+  follower_ = std::move(follower);
+  held_ = false;
+}
+
+void Delivery::deliver(std::span<const EventView> events) {
+  if (events.empty()) return;
+  size_.store(events.back().seq + 1, std::memory_order_release);
+  for (const auto& observer : observers_) (*observer)(events);
+}
+
+void Delivery::own(std::span<const EventView> events) {
+  const std::lock_guard lock(mutex_);
+  const Seq size = size_.load(std::memory_order_relaxed);
+  // Others came between while nobody followed: these come with them, by catch_up().
+  if (!events.empty() && events.front().seq > size) return;
+  const auto seen = std::ranges::count_if(events, [&](const EventView& e) { return e.seq < size; });
+  deliver(events.subspan(static_cast<std::size_t>(seen)));
+}
+
+Status Delivery::catch_up(Reader& reader, Seq until) {
+  const std::lock_guard lock(mutex_);
+  const Seq from = size_.load(std::memory_order_relaxed);
+  if (from >= until || held_) return {};
+  Status followed;
+  read_blocks(reader, from, [&](const BlockRow& block) {
+    std::vector<EventView> events;
+    block.each(reader, [&](const EventView& e) {
+      if (e.seq >= size_.load(std::memory_order_relaxed) && e.seq < until) events.push_back(e);
+      return true;
+    });
+    if (reader.error()) return false;
+    if (follower_ && !events.empty()) followed = follower_(events);
+    if (!followed) return false;
+    deliver(events);
+    return size_.load(std::memory_order_relaxed) < until;
+  });
+  STINT_TRY(followed);
+  if (reader.error()) return fail(*reader.error());
+  if (size_.load(std::memory_order_relaxed) < until) return fail(Errc::kInternal, "log has a gap");
+  return {};
+}
+
+}  // namespace stint::store

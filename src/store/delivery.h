@@ -1,0 +1,44 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "log_rows.h"
+#include "stint/store/store.h"
+
+namespace stint::store {
+
+// Hands committed events to the observers: each event once and in the order of the log, whoever
+// committed it. Of a shared database nothing is delivered before there is a follower: what has been
+// read by then may be older than what others committed since.
+//
+// Threads: any. Observers run one at a time, on the thread that delivers.
+class Delivery {
+ public:
+  Delivery(Seq size, bool shared) : size_(size), held_(shared) {}
+  void observe(Store::Observer observer);
+  void follow(Store::Follower follower);
+
+  // Of what was delivered: events before it have been seen.
+  Seq size() const { return size_.load(std::memory_order_acquire); }
+
+  // What this store's writer committed. What was delivered meanwhile is left out.
+  void own(std::span<const EventView> events);
+  // Everything before `until` that was not delivered yet, which others committed. Errors: the
+  // reader's, the follower's; what it stopped at comes again with the next call.
+  Status catch_up(Reader& reader, Seq until);
+
+ private:
+  void deliver(std::span<const EventView> events);
+
+  std::atomic<Seq> size_;
+  std::mutex mutex_;  // held while observers run
+  std::vector<std::shared_ptr<const Store::Observer>> observers_;
+  Store::Follower follower_;
+  bool held_;  // shared, and nobody follows yet
+};
+
+}  // namespace stint::store

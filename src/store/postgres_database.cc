@@ -1,0 +1,164 @@
+#include "postgres_database.h"
+
+#include <array>
+#include <charconv>
+#include <string>
+#include <utility>
+
+#include "log_rows.h"
+#include "postgres_feed.h"
+#include "postgres_schema.h"
+#include "stint/base/log.h"
+
+namespace stint::store {
+namespace {
+
+constexpr Sql kRead = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+constexpr Sql kBegin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+constexpr Sql kTurn = "SELECT size FROM log_head FOR UPDATE";
+constexpr Sql kGrow = "UPDATE log_head SET size = $1";
+constexpr Sql kNotify = "SELECT pg_notify('stint_log', $1)";
+constexpr Sql kCommit = "COMMIT";
+constexpr Sql kRollback = "ROLLBACK";
+constexpr Sql kSavepoint = "SAVEPOINT command";
+constexpr Sql kRelease = "RELEASE SAVEPOINT command";
+constexpr Sql kUndo = "ROLLBACK TO SAVEPOINT command";
+
+Result<PgStatement*> allowed(PgSession& session, Sql sql, std::span<const Param> parameters) {
+  switch (PgStatement::does(sql.text())) {
+    case PgStatement::Does::kWritesLog:
+      // append() is the one way into the log.
+      return fail(Errc::kInternal, "statement writes the log");
+    case PgStatement::Does::kOther:
+      return fail(Errc::kInternal, "statement is not of rows");
+    case PgStatement::Does::kReads:
+    case PgStatement::Does::kChangesBookkeeping:
+    case PgStatement::Does::kChangesState:
+      return session.run(sql, parameters);
+  }
+  __builtin_trap();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const PostgresOptions& options,
+                                                                 const Clock& clock) {
+  std::unique_ptr<PostgresDatabase> database(
+      new PostgresDatabase(STINT_TRY(PostgresTarget::parse(options))));
+  const auto session = STINT_TRY(PgSession::open(database->target_));
+  STINT_TRY(check_server(*session, clock));
+  STINT_TRY(migrate_postgres(*session));
+  return database;
+}
+
+Result<std::unique_ptr<WriteConnection>> PostgresDatabase::open_writer() {
+  auto session = STINT_TRY(PgSession::open(target_));
+  STINT_TRY(session->enter_pipeline());
+  // Prepared while no transaction is spoilt.
+  for (const Sql sql : {kRollback, kSavepoint, kRelease, kUndo}) STINT_TRY(session->know(sql));
+  return std::make_unique<PgWriter>(std::move(session));
+}
+
+Result<std::unique_ptr<ReadConnection>> PostgresDatabase::open_reader() {
+  auto session = STINT_TRY(PgSession::open(target_));
+  STINT_TRY(session->enter_pipeline());
+  STINT_TRY(session->know(kRollback));
+  return std::make_unique<PgReader>(std::move(session));
+}
+
+std::unique_ptr<Feed> PostgresDatabase::make_feed(Delivery& delivery) {
+  return std::make_unique<PostgresFeed>(*this, target_, delivery);
+}
+
+// --- reading ---
+
+Result<Cursor*> PgReader::start(Sql sql, std::span<const Param> parameters) {
+  return STINT_TRY(allowed(*session_, sql, parameters));
+}
+
+Result<Effect> PgReader::finish(Cursor& cursor) {
+  return PgSession::finish(static_cast<PgStatement&>(cursor));
+}
+
+Status PgReader::begin() { return session_->defer(kRead); }
+
+Status PgReader::end() {
+  if (session_->dead()) return {};  // it told so already
+  STINT_TRY(session_->defer(kRollback));
+  return session_->push();
+}
+
+// --- writing ---
+
+Result<Seq> PgWriter::begin() {
+  in_doubt_ = false;
+  session_->clear_retry();
+  STINT_TRY(session_->defer(kBegin));
+  in_transaction_ = true;
+  PgStatement* const head = STINT_TRY(session_->run(kTurn, {}));
+  const bool found = STINT_TRY(head->next());
+  const Seq size = found ? static_cast<Seq>(head->integer(0)) : 0;
+  PgSession::finish(*head);
+  if (!found) return fail(Errc::kInternal, "database is damaged");
+  return size;
+}
+
+Result<Cursor*> PgWriter::start(Sql sql, std::span<const Param> parameters) {
+  if (std::exchange(savepoint_due_, false)) {
+    STINT_TRY(session_->defer(kSavepoint));
+    savepoint_begun_ = true;
+  }
+  return STINT_TRY(allowed(*session_, sql, parameters));
+}
+
+Result<Effect> PgWriter::finish(Cursor& cursor) {
+  return PgSession::finish(static_cast<PgStatement&>(cursor));
+}
+
+Status PgWriter::end_command(bool keep) {
+  savepoint_due_ = false;
+  if (!std::exchange(savepoint_begun_, false)) return {};
+  if (keep) return session_->defer(kRelease);
+  STINT_TRY(session_->defer(kUndo));
+  STINT_TRY(session_->defer(kRelease));
+  return session_->failed() ? session_->sync() : Status();
+}
+
+bool PgWriter::lost() const {
+  return session_->dead() || session_->disk_failed() || session_->may_retry() ||
+         (session_->failed() && !savepoint_begun_);
+}
+
+Status PgWriter::write_log(const EventBatch& batch, std::span<const EventView> events) {
+  if (batch.empty()) return {};
+  STINT_TRY(write_blocks(batch, events, [this](Sql sql, std::initializer_list<Param> parameters) {
+    return session_->defer(sql, parameters);
+  }));
+  STINT_TRY(session_->defer(kGrow, std::array{Param(batch.next())}));
+  size_text_ = std::to_string(batch.next());
+  return session_->defer(kNotify, std::array{Param(size_text_)});
+}
+
+Status PgWriter::commit() {
+  const auto committed = session_->run(kCommit, {});
+  if (!committed) {
+    // Until the connection breaks the server answers for what it did.
+    in_doubt_ = session_->dead();
+    return fail(committed.error());
+  }
+  in_transaction_ = false;
+  // A transaction that was spoilt is rolled back by COMMIT, which is then no error.
+  const bool kept = PgSession::tag(**committed) == "COMMIT";
+  PgSession::finish(**committed);
+  if (!kept) return fail(Errc::kInternal, "transaction was lost");
+  return {};
+}
+
+void PgWriter::abandon() {
+  savepoint_due_ = savepoint_begun_ = false;
+  if (!std::exchange(in_transaction_, false) || session_->dead()) return;
+  (void)session_->sync();  // what failed before is known
+  if (const auto done = session_->run(kRollback, {}); done) PgSession::finish(**done);
+}
+
+}  // namespace stint::store

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <memory>
+
+#include "database.h"
+#include "postgres_session.h"
+#include "postgres_target.h"
+
+namespace stint::store {
+
+// A PostgreSQL database that several nodes share (docs/adr/0012).
+//
+// Whoever writes holds the one row of log_head from the first statement of its transaction to its
+// end: transactions that write follow one another, on all nodes, and each sees all before it. So
+// what holds for the one writer of an embedded store holds for a fleet, the log has no gaps, and
+// "every event before `size`" is a watermark that any node may follow.
+class PostgresDatabase final : public Database {
+ public:
+  // Connects, checks the server, migrates. Errors: of Store::open().
+  static Result<std::unique_ptr<PostgresDatabase>> open(const PostgresOptions& options,
+                                                        const Clock& clock);
+
+  Result<std::unique_ptr<WriteConnection>> open_writer() override;
+  Result<std::unique_ptr<ReadConnection>> open_reader() override;
+  bool shared() const override { return true; }
+  std::unique_ptr<Feed> make_feed(Delivery& delivery) override;
+
+ private:
+  explicit PostgresDatabase(PostgresTarget target) : target_(std::move(target)) {}
+  const PostgresTarget target_;
+};
+
+class PgReader final : public ReadConnection {
+ public:
+  explicit PgReader(std::unique_ptr<PgSession> session) : session_(std::move(session)) {}
+  Result<Cursor*> start(Sql sql, std::span<const Param> parameters) override;
+  Result<Effect> finish(Cursor& cursor) override;
+  Status begin() override;
+  Status end() override;
+  bool usable() const override { return !session_->dead(); }
+  PgSession& session() { return *session_; }
+
+ private:
+  std::unique_ptr<PgSession> session_;
+};
+
+class PgWriter final : public WriteConnection {
+ public:
+  explicit PgWriter(std::unique_ptr<PgSession> session) : session_(std::move(session)) {}
+  ~PgWriter() override { PgWriter::abandon(); }
+  Result<Cursor*> start(Sql sql, std::span<const Param> parameters) override;
+  Result<Effect> finish(Cursor& cursor) override;
+  Result<Seq> begin() override;
+  Status write_log(const EventBatch& batch, std::span<const EventView> events) override;
+  Status commit() override;
+  void abandon() override;
+  void begin_command() override { savepoint_due_ = true; }
+  Status end_command(bool keep) override;
+  bool lost() const override;
+  bool in_doubt() const override { return in_doubt_; }
+  bool may_retry() const override { return !session_->dead() && session_->may_retry(); }
+
+ private:
+  std::unique_ptr<PgSession> session_;
+  bool in_transaction_ = false, in_doubt_ = false;
+  // Begun with a command's first statement: any error in it spoils the transaction up to there.
+  bool savepoint_due_ = false, savepoint_begun_ = false;
+  std::string size_text_;  // of the notification under way
+};
+
+}  // namespace stint::store

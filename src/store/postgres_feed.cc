@@ -1,0 +1,134 @@
+#include "postgres_feed.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "stint/base/log.h"
+
+namespace stint::store {
+namespace {
+
+constexpr Sql kSize = "SELECT size FROM log_head";
+constexpr std::chrono::milliseconds kRetry{200};
+constexpr Error kStopping{Errc::kUnavailable, "store is stopping"};
+
+}  // namespace
+
+PostgresFeed::PostgresFeed(PostgresDatabase& database, const PostgresTarget& target,
+                           Delivery& delivery)
+    : database_(database),
+      target_(target),
+      delivery_(delivery),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+void PostgresFeed::start() {
+  const std::lock_guard lock(stop_mutex_);
+  if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
+}
+
+void PostgresFeed::wake() const {
+  const std::uint64_t one = 1;
+  (void)!::write(wake_, &one, sizeof one);
+}
+
+void PostgresFeed::sync(std::function<void(Status)> done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopping_) {
+      waiting_.push_back(std::move(done));
+      done = nullptr;
+    }
+  }
+  if (done) return done(fail(kStopping));
+  wake();
+}
+
+void PostgresFeed::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake();
+  Waiting left;
+  {
+    const std::lock_guard lock(stop_mutex_);
+    if (thread_.joinable()) thread_.join();
+    const std::lock_guard waiting(mutex_);
+    left.swap(waiting_);
+  }
+  for (auto& done : left) done(fail(kStopping));
+}
+
+// Sleeps until somebody asks, a commit is announced that is not delivered yet, or the time is up.
+bool PostgresFeed::rest(std::chrono::milliseconds time) {
+  const MonoTime until = std::chrono::steady_clock::now() + time;
+  while (true) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    std::array<pollfd, 2> waiting{pollfd{.fd = wake_, .events = POLLIN, .revents = 0},
+                                  pollfd{.fd = -1, .events = POLLIN, .revents = 0}};
+    if (listening_) waiting[1].fd = listening_->socket();
+    (void)::poll(waiting.data(), waiting.size(), std::max(0, static_cast<int>(left.count())));
+    bool due = left.count() <= 0 || (waiting[0].revents != 0);
+    if (waiting[0].revents != 0) {
+      std::uint64_t count = 0;
+      (void)!::read(wake_, &count, sizeof count);
+    }
+    if (waiting[1].revents != 0) {
+      for (const auto& notice : listening_->notices()) due |= notice.size > delivery_.size();
+      due |= listening_->dead();
+    }
+    if (!due) continue;
+    const std::lock_guard lock(mutex_);
+    return !stopping_;
+  }
+}
+
+Status PostgresFeed::connect() {
+  if (!listening_ || listening_->dead()) {
+    listening_ = STINT_TRY(PgSession::open(target_));
+    STINT_TRY(listening_->exec("SET idle_in_transaction_session_timeout = 0; LISTEN stint_log"));
+  }
+  if (!reading_ || !reading_->usable()) reading_ = STINT_TRY(database_.open_reader());
+  return {};
+}
+
+Status PostgresFeed::round() {
+  STINT_TRY(connect());
+  const Seq seen = delivery_.size();  // before the snapshot, which may be older than our own commit
+  STINT_TRY(reading_->begin());
+  Reader reader(*reading_);
+  const Seq size = reader.one<Seq>(kSize).value_or(0);
+  if (reader.error()) return fail(*reader.error());
+  if (size < seen) return fail(Errc::kInternal, "the database has lost events that were committed");
+  STINT_TRY(delivery_.catch_up(reader, size));
+  return reading_->end();
+}
+
+void PostgresFeed::loop() {
+  do {
+    Waiting asked;
+    {
+      const std::lock_guard lock(mutex_);
+      asked.swap(waiting_);
+    }
+    const Status done = round();
+    if (!done) {
+      if (reading_) (void)reading_->end();
+      reading_ = nullptr;
+      if (std::exchange(well_, false))
+        log::error("the feed does not follow the database",
+                   {{"code", done.error().code}, {"why", done.error().reason}});
+    } else if (!std::exchange(well_, true)) {
+      log::info("the feed follows the database again");
+    }
+    for (auto& callback : asked) callback(done);
+  } while (rest(well_ ? kPeriod : kRetry));
+}
+
+}  // namespace stint::store

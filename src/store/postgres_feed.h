@@ -1,0 +1,53 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "database.h"
+#include "delivery.h"
+#include "postgres_database.h"
+
+namespace stint::store {
+
+// Woken by the notification that each commit sends, and by itself every kPeriod: a notification is
+// a hint, the size of the log is what counts.
+class PostgresFeed final : public Feed {
+ public:
+  static constexpr std::chrono::milliseconds kPeriod{250};
+
+  PostgresFeed(PostgresDatabase& database, const PostgresTarget& target, Delivery& delivery);
+  ~PostgresFeed() override { PostgresFeed::stop(); }
+  PostgresFeed(const PostgresFeed&) = delete;
+
+  void start() override;
+  void sync(std::function<void(Status)> done) override;
+  void stop() override;
+
+ private:
+  using Waiting = std::vector<std::function<void(Status)>>;
+  void loop();
+  Status round();
+  bool rest(std::chrono::milliseconds time);  // false: stopped
+  Status connect();
+  void wake() const;
+
+  PostgresDatabase& database_;
+  const PostgresTarget& target_;
+  Delivery& delivery_;
+  std::unique_ptr<PgSession> listening_;  // the thread's, like the next
+  std::unique_ptr<ReadConnection> reading_;
+  bool well_ = true;  // said once
+
+  const int wake_;  // eventfd
+  std::mutex mutex_;
+  Waiting waiting_;
+  bool stopping_ = false;
+  std::mutex stop_mutex_;
+  std::thread thread_;
+};
+
+}  // namespace stint::store

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "postgres_session.h"
+#include "stint/base/clock.h"
+
+namespace stint::store {
+
+// Whether the server is one that may be trusted with the log. Changes nothing. Errors:
+// kUnsupported (encoding, fsync off, version), kReadOnly (a replica), kPreconditionFailed (clocks
+// differ by more than 30 s).
+Status check_server(PgSession& session, const Clock& clock);
+
+// Makes the tables, or brings them to this version, in one transaction that one node at a time
+// carries out. A schema names the oldest version of Stint that still works with it, so that nodes
+// may be upgraded one after another. Errors: kUnsupported (a newer schema that this version does
+// not know how to use; tables of these names that are not ours), the database's.
+Status migrate_postgres(PgSession& session);
+
+// The statements of schema.cc in PostgreSQL's words.
+std::string in_postgres(std::string_view schema);
+
+}  // namespace stint::store

@@ -1,0 +1,410 @@
+#include "postgres_session.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+#include "postgres_error.h"
+#include "stint/base/log.h"
+
+namespace stint::store {
+namespace {
+
+// Types of PostgreSQL's catalogue that our schema uses; their numbers are fixed.
+constexpr Oid kBool = 16, kBytea = 17, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25;
+
+template <class T>
+T big_endian(T v) {
+  return std::byteswap(v);
+}
+static_assert(std::endian::native == std::endian::little);
+
+std::string_view word(std::string_view& text) {
+  const auto start = text.find_first_not_of(" \n(");
+  if (start == std::string_view::npos) return {};
+  text.remove_prefix(start);
+  const auto end = std::min(text.find_first_of(" \n("), text.size());
+  const auto out = text.substr(0, end);
+  text.remove_prefix(end);
+  return out;
+}
+
+// A parameter in the form that the server takes for its type.
+struct Bound {
+  std::array<char, 8> number{};
+  const char* data = nullptr;  // null: NULL
+  int size = 0;
+};
+
+template <class T>
+bool bind_number(Bound& out, std::int64_t value) {
+  if (!std::in_range<T>(value)) return false;
+  const auto wire = big_endian(static_cast<std::make_unsigned_t<T>>(value));
+  std::memcpy(out.number.data(), &wire, sizeof wire);
+  out.size = sizeof wire;
+  return true;
+}
+
+bool bind_integer(Bound& out, Oid type, std::int64_t value) {
+  out.data = out.number.data();
+  switch (type) {
+    case kInt8:
+      return bind_number<std::int64_t>(out, value);
+    case kInt4:
+      return bind_number<std::int32_t>(out, value);
+    case kInt2:
+      return bind_number<std::int16_t>(out, value);
+    default:
+      return false;
+  }
+}
+
+Status bind(Bound& out, Oid type, const Param& p) {
+  constexpr Error kWrong{Errc::kInternal, "statement parameters"};
+  switch (p.kind()) {
+    case Param::Kind::kNull:
+      return {};
+    case Param::Kind::kInteger:
+      if (!bind_integer(out, type, p.integer())) return fail(kWrong);
+      return {};
+    case Param::Kind::kText:
+    case Param::Kind::kBlob: {
+      if (type != (p.kind() == Param::Kind::kText ? kText : kBytea)) return fail(kWrong);
+      if (p.bytes().size() > std::size_t{1} << 29)
+        return fail(Errc::kTooLarge, "statement parameter");
+      out.data = p.bytes().empty() ? "" : p.bytes().data();
+      out.size = static_cast<int>(p.bytes().size());
+      return {};
+    }
+  }
+  __builtin_trap();
+}
+
+}  // namespace
+
+// --- statements ---
+
+PgStatement::Does PgStatement::does(std::string_view sql) {
+  const auto verb = word(sql);
+  if (verb == "SELECT" || verb == "WITH") return Does::kReads;
+  const bool removes = verb == "DELETE";
+  if (verb == "INSERT" || removes) {
+    (void)word(sql);  // INTO, FROM
+  } else if (verb != "UPDATE") {
+    return Does::kOther;
+  }
+  const auto table = word(sql);
+  if (is_log(table)) return Does::kWritesLog;
+  const bool quiet = is_bookkeeping(table) || (removes && (table == "token" || table == "handle"));
+  return quiet ? Does::kChangesBookkeeping : Does::kChangesState;
+}
+
+Result<bool> PgStatement::next() { return ++at < count; }
+
+ColumnType PgStatement::type(int column) const {
+  if (PQgetisnull(rows.get(), at, column) != 0) return ColumnType::kNull;
+  switch (PQftype(rows.get(), column)) {
+    case kBool:
+    case kInt2:
+    case kInt4:
+    case kInt8:
+      return ColumnType::kInteger;
+    case kBytea:
+      return ColumnType::kBlob;
+    case kText:
+      return ColumnType::kText;
+    default:
+      return ColumnType::kNull;  // no column of ours; whoever asks for it is refused
+  }
+}
+
+std::int64_t PgStatement::integer(int column) const {
+  const char* data = PQgetvalue(rows.get(), at, column);
+  const auto as = [&]<class T>(T) {
+    std::make_unsigned_t<T> wire;
+    std::memcpy(&wire, data, sizeof wire);
+    return static_cast<T>(big_endian(wire));
+  };
+  switch (PQgetlength(rows.get(), at, column)) {
+    case 1:
+      return *data != 0 ? 1 : 0;
+    case 2:
+      return as(std::int16_t{});
+    case 4:
+      return as(std::int32_t{});
+    default:
+      return as(std::int64_t{});
+  }
+}
+
+std::string_view PgStatement::bytes(int column) const {
+  return {PQgetvalue(rows.get(), at, column),
+          static_cast<std::size_t>(PQgetlength(rows.get(), at, column))};
+}
+
+// --- connecting ---
+
+// Both ends of a transaction that nobody ends are bounded by the server too: a node that was frozen
+// in the middle of one must not hold the others up.
+constexpr const char* kSetUp =
+    "SET statement_timeout = '10s'; SET lock_timeout = '5s';"
+    "SET idle_in_transaction_session_timeout = '1s'; SET jit = off; SET TimeZone = 'UTC';"
+    "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;"
+    "SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') = 'off'";
+
+// A session that was refused has told why in words; with this verbosity the SQLSTATE is in them.
+Error PgSession::refused(PGconn* connection) {
+  const std::string_view words = PQerrorMessage(connection);
+  const std::string_view before = ":  ";  // "FATAL:  28P01", whatever the server's language
+  for (auto at = words.find(before); at != std::string_view::npos;
+       at = words.find(before, at + 1)) {
+    const auto state = words.substr(at + before.size(), 5);
+    if (state.size() == 5 && std::ranges::all_of(state, [](char c) {
+          return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+        }))
+      return refusal_of(state);
+  }
+  if (words.contains("SSL") || words.contains("certificate"))
+    return {Errc::kUnavailable,
+            "TLS to the database fails: check its certificate, its name and sslrootcert"};
+  if (words.contains("no password supplied"))
+    return {Errc::kUnauthenticated, "the database asks for a password: set store.password_file"};
+  if (words.contains("read-only") || words.contains("read-write"))
+    return {Errc::kReadOnly, "every host of store.url is a read-only replica"};
+  return refusal_of("");
+}
+
+Result<std::unique_ptr<PgSession>> PgSession::open(const PostgresTarget& target) {
+  std::unique_ptr<PGconn, PgFree> connection(target.start());
+  if (!connection) return fail(Errc::kUnavailable, "out of memory");
+  PQsetErrorVerbosity(connection.get(), PQERRORS_SQLSTATE);
+  PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
+  const MonoTime until = std::chrono::steady_clock::now() + kConnect;
+  auto wanted =
+      PQstatus(connection.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+  while (wanted != PGRES_POLLING_OK) {
+    if (wanted == PGRES_POLLING_FAILED) return fail(refused(connection.get()));
+    const auto left = until - std::chrono::steady_clock::now();
+    pollfd waiting{.fd = PQsocket(connection.get()),
+                   .events = static_cast<short>(wanted == PGRES_POLLING_READING ? POLLIN : POLLOUT),
+                   .revents = 0};
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+    if (ms <= 0 || (::poll(&waiting, 1, static_cast<int>(ms)) < 0 && errno != EINTR))
+      return fail(Errc::kUnavailable, "the database cannot be reached");
+    if (waiting.revents != 0) wanted = PQconnectPoll(connection.get());
+  }
+  PQsetErrorVerbosity(connection.get(), PQERRORS_DEFAULT);
+  std::unique_ptr<PgSession> session(new PgSession(connection.release()));
+  STINT_TRY(session->exec(kSetUp));
+  return session;
+}
+
+// --- the pipeline ---
+
+std::unexpected<Error> PgSession::died() {
+  dead_ = true;
+  return fail(Errc::kUnavailable, "connection to the database is lost");
+}
+
+Error PgSession::error_of(const PGresult* result) {
+  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const PgFailure failure = failure_of(state == nullptr ? "" : state);
+  dead_ |= failure.session_over || PQstatus(connection_.get()) == CONNECTION_BAD;
+  disk_failed_ |= failure.disk;
+  may_retry_ |= failure.retry;
+  // Of a statement that is wrong the message speaks of its text, a literal, and of the schema.
+  if (failure.bug)
+    log::error("a statement is refused by the database",
+               {{"why", log::label(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY))}});
+  return failure.error;
+}
+
+Status PgSession::exec(const char* sql) {
+  const PgResult result(PQexec(connection_.get(), sql));
+  const auto status = PQresultStatus(result.get());
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return {};
+  return fail(error_of(result.get()));
+}
+
+Result<std::optional<std::string>> PgSession::text(const char* sql) {
+  const PgResult result(PQexec(connection_.get(), sql));
+  if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) return fail(error_of(result.get()));
+  if (PQntuples(result.get()) == 0) return std::optional<std::string>();
+  return std::optional<std::string>(PQgetvalue(result.get(), 0, 0));
+}
+
+Status PgSession::enter_pipeline() {
+  if (PQsetnonblocking(connection_.get(), 1) != 0 || PQenterPipelineMode(connection_.get()) != 1)
+    return fail(Errc::kInternal, "the session takes no pipeline");
+  return {};
+}
+
+// Sends what waits, reads what came; waits for either until something came.
+Status PgSession::flush_and_read(MonoTime until) {
+  const int left = PQflush(connection_.get());
+  if (left < 0) return died();
+  const auto now = std::chrono::steady_clock::now();
+  if (now >= until) return died();
+  pollfd waiting{.fd = socket(), .events = POLLIN, .revents = 0};
+  if (left > 0) waiting.events |= POLLOUT;
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
+  const int ready = ::poll(&waiting, 1, static_cast<int>(ms));
+  if (ready < 0 && errno != EINTR) return died();
+  if ((waiting.revents & (POLLIN | POLLERR | POLLHUP)) != 0 &&
+      PQconsumeInput(connection_.get()) != 1)
+    return died();
+  return {};
+}
+
+Result<PgResult> PgSession::receive() {
+  const MonoTime until = std::chrono::steady_clock::now() + kAnswer;
+  while (PQisBusy(connection_.get()) != 0) STINT_TRY(flush_and_read(until));
+  return PgResult(PQgetResult(connection_.get()));
+}
+
+// Every statement that is due, in order. The first error is returned; the others are its echo.
+Result<PgResult> PgSession::collect() {
+  PgResult last;
+  std::optional<Error> error;
+  while (!due_.empty()) {
+    const Due due = due_.front();
+    due_.pop_front();
+    PgResult result = STINT_TRY(receive());
+    if (!result) return died();
+    const auto status = PQresultStatus(result.get());
+    if (due == Due::kSync) {
+      if (status != PGRES_PIPELINE_SYNC) return died();
+      continue;
+    }
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+      if (status != PGRES_PIPELINE_ABORTED && due != Due::kDropped && !error)
+        error = error_of(result.get());
+      if (PQstatus(connection_.get()) == CONNECTION_BAD) return died();
+    }
+    last = std::move(result);
+    const PgResult end = STINT_TRY(receive());  // a null after each statement
+    if (end) return died();
+  }
+  if (error) return fail(*error);
+  return last;
+}
+
+Status PgSession::send_sync() {
+  if (PQpipelineSync(connection_.get()) != 1) return died();
+  due_.push_back(Due::kSync);
+  return {};
+}
+
+Result<PgStatement*> PgSession::prepare(Sql sql) {
+  if (const auto at = statements_.find(sql.text()); at != statements_.end())
+    return at->second.get();
+  if (std::string_view(sql.text()).contains(';')) return fail(Errc::kInternal, "not one statement");
+  auto made = std::make_unique<PgStatement>();
+  made->name = "s" + std::to_string(next_name_++);
+  made->doing = PgStatement::does(sql.text());
+  if (PQsendPrepare(connection_.get(), made->name.c_str(), sql.text(), 0, nullptr) != 1)
+    return died();
+  due_.push_back(Due::kStatement);
+  if (PQsendDescribePrepared(connection_.get(), made->name.c_str()) != 1) return died();
+  due_.push_back(Due::kStatement);
+  STINT_TRY(send_sync());
+  const PgResult described = STINT_TRY(collect());
+  for (int i = 0; i < PQnparams(described.get()); ++i)
+    made->types.push_back(PQparamtype(described.get(), i));
+  return (statements_[sql.text()] = std::move(made)).get();
+}
+
+Status PgSession::know(Sql sql) {
+  STINT_TRY(prepare(sql));
+  return {};
+}
+
+Status PgSession::send(PgStatement& statement, std::span<const Param> parameters, Due due) {
+  constexpr std::size_t kMost = 32;
+  const std::size_t n = statement.types.size();
+  if (n > parameters.size() || n > kMost) return fail(Errc::kInternal, "statement parameters");
+  std::array<Bound, kMost> bound;
+  std::array<const char*, kMost> values{};
+  std::array<int, kMost> sizes{}, formats{};
+  for (std::size_t i = 0; i < n; ++i) {
+    STINT_TRY(bind(bound[i], statement.types[i], parameters[i]));
+    values[i] = bound[i].data;
+    sizes[i] = bound[i].size;
+    formats[i] = 1;
+  }
+  if (PQsendQueryPrepared(connection_.get(), statement.name.c_str(), static_cast<int>(n),
+                          values.data(), sizes.data(), formats.data(), 1) != 1)
+    return died();
+  due_.push_back(due);
+  return {};
+}
+
+Result<PgStatement*> PgSession::run(Sql sql, std::span<const Param> parameters) {
+  if (dead_) return died();
+  PgStatement* const statement = STINT_TRY(prepare(sql));
+  if (statement->rows) return fail(Errc::kInternal, "statement inside itself");
+  STINT_TRY(send(*statement, parameters, Due::kStatement));
+  STINT_TRY(send_sync());
+  statement->rows = STINT_TRY(collect());
+  statement->at = -1;
+  statement->count = PQntuples(statement->rows.get());
+  return statement;
+}
+
+Status PgSession::defer(Sql sql, std::span<const Param> parameters) {
+  if (dead_) return died();
+  PgStatement* const statement = STINT_TRY(prepare(sql));
+  return send(*statement, parameters, Due::kStatement);
+}
+
+Status PgSession::sync() {
+  if (dead_) return died();
+  STINT_TRY(send_sync());
+  const auto collected = collect();
+  if (!collected) return fail(collected.error());
+  return {};
+}
+
+Status PgSession::push() {
+  if (dead_) return died();
+  std::ranges::replace(due_, Due::kStatement, Due::kDropped);
+  STINT_TRY(send_sync());
+  if (PQflush(connection_.get()) < 0) return died();
+  return {};
+}
+
+Effect PgSession::finish(PgStatement& statement) {
+  Effect effect{.rows = 0, .state = statement.doing == PgStatement::Does::kChangesState};
+  if (statement.rows && statement.doing != PgStatement::Does::kReads) {
+    const std::string_view rows = PQcmdTuples(statement.rows.get());
+    std::from_chars(rows.data(), rows.data() + rows.size(), effect.rows);
+  }
+  statement.rows.reset();
+  return effect;
+}
+
+std::vector<PgSession::Notice> PgSession::notices() {
+  std::vector<Notice> out;
+  if (dead_ || PQconsumeInput(connection_.get()) != 1) {
+    dead_ = true;
+    return out;
+  }
+  struct Free {
+    void operator()(PGnotify* n) const { PQfreemem(n); }
+  };
+  while (const std::unique_ptr<PGnotify, Free> notify{PQnotifies(connection_.get())}) {
+    Notice notice{.size = 0, .from = notify->be_pid};
+    const std::string_view text = notify->extra;
+    std::from_chars(text.data(), text.data() + text.size(), notice.size);
+    out.push_back(notice);
+  }
+  return out;
+}
+
+}  // namespace stint::store

@@ -1,0 +1,129 @@
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "database.h"
+#include "postgres_target.h"
+#include "stint/base/clock.h"
+#include "stint/store/store.h"
+
+namespace stint::store {
+
+class PgSession;
+
+struct PgFree {
+  void operator()(PGresult* r) const { PQclear(r); }
+  void operator()(PGconn* c) const { PQfinish(c); }
+};
+using PgResult = std::unique_ptr<PGresult, PgFree>;
+
+// A prepared statement of one session, and the rows of its last run.
+class PgStatement final : public Cursor {
+ public:
+  // What the text says: a command may read anything, and change rows of every table but the log's.
+  enum class Does : std::uint8_t { kReads, kChangesBookkeeping, kChangesState, kWritesLog, kOther };
+  static Does does(std::string_view sql);
+
+  Result<bool> next() override;
+  ColumnType type(int column) const override;
+  std::int64_t integer(int column) const override;
+  std::string_view bytes(int column) const override;
+
+ private:
+  friend class PgSession;
+  std::string name;
+  Does doing = Does::kOther;
+  std::vector<Oid> types;  // of its parameters, as the server inferred them
+  PgResult rows;           // null: not under way
+  int at = -1, count = 0;
+};
+
+// One session with a PostgreSQL server, in pipeline mode: statements are sent without waiting for
+// those before, and one wait collects the answers of all. Times out by itself: a server that does
+// not answer within `io_timeout` ends the session.
+//
+// Threads: one at a time. Errors: of Connection, by SQLSTATE; kTimeout never: a session that does
+// not answer is kUnavailable.
+class PgSession {
+ public:
+  // How long any answer is waited for. Longer than the server's own limits, so that these speak
+  // first.
+  static constexpr std::chrono::seconds kAnswer{12};
+  static constexpr std::chrono::seconds kConnect{5};
+
+  // Connects, checks what `store.h` says of a database, sets the session up. Errors: kUnavailable,
+  // kDenied, kUnauthenticated, kNotFound, kUnsupported, kReadOnly, each with its own sentence.
+  static Result<std::unique_ptr<PgSession>> open(const PostgresTarget& target);
+  ~PgSession() = default;
+  PgSession(const PgSession&) = delete;
+
+  // Several statements as text, outside the pipeline, before the first run() only.
+  Status exec(const char* sql);
+  // The same for one, and the first column of its first row; nullopt: no row.
+  Result<std::optional<std::string>> text(const char* sql);
+  // From now on the pipeline.
+  Status enter_pipeline();
+
+  // Prepares a statement.
+  Status know(Sql sql);
+  // Runs one statement and waits for its answer, and for that of all before it: the first error of
+  // these is returned. Rows are the statement's until finish().
+  Result<PgStatement*> run(Sql sql, std::span<const Param> parameters);
+  // Sends one whose rows nobody wants. Its error comes with the next run() or sync().
+  Status defer(Sql sql, std::span<const Param> parameters = {});
+  // Waits for every answer that is due.
+  Status sync();
+  // Sends what is deferred, and waits for nothing: its errors are dropped.
+  Status push();
+  static Effect finish(PgStatement& statement);
+  static std::string_view tag(const PgStatement& statement) {
+    return PQcmdStatus(statement.rows.get());
+  }
+
+  // A notification that came with an answer, or is waiting to be read; never blocks.
+  struct Notice {
+    std::uint64_t size = 0;
+    int from = 0;  // the server's process that sent it
+  };
+  std::vector<Notice> notices();
+
+  bool dead() const { return dead_; }
+  // The transaction can do nothing any more but be rolled back (to its savepoint).
+  bool failed() const { return PQtransactionStatus(connection_.get()) == PQTRANS_INERROR; }
+  bool disk_failed() const { return disk_failed_; }
+  bool may_retry() const { return may_retry_; }
+  void clear_retry() { may_retry_ = false; }
+  int socket() const { return PQsocket(connection_.get()); }
+  int server_process() const { return PQbackendPID(connection_.get()); }
+
+ private:
+  enum class Due : std::uint8_t { kStatement, kDropped, kSync };
+  explicit PgSession(PGconn* connection) : connection_(connection) {}
+  static Error refused(PGconn* connection);
+  Result<PgStatement*> prepare(Sql sql);
+  Status send(PgStatement& statement, std::span<const Param> parameters, Due due);
+  Status send_sync();
+  Status flush_and_read(MonoTime until);
+  Result<PgResult> receive();
+  Result<PgResult> collect();  // to the last sync; the last statement's result
+  std::unexpected<Error> died();
+  Error error_of(const PGresult* result);
+
+  std::unique_ptr<PGconn, PgFree> connection_;
+  std::unordered_map<const char*, std::unique_ptr<PgStatement>> statements_;
+  std::deque<Due> due_;
+  unsigned next_name_ = 0;  // never used twice: a preparation that failed may have left its name
+  bool dead_ = false, disk_failed_ = false, may_retry_ = false;
+};
+
+}  // namespace stint::store
