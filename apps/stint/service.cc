@@ -115,14 +115,38 @@ struct Service::Impl {
   void write_ports() const;
 };
 
+namespace {
+
+// One line of a file that others may not read.
+Outcome<Secret> read_secret_line(const std::string& path) {
+  auto text = read_private_file(path, 4096);
+  if (!text) return std::unexpected(Failure::of(text.error(), "cannot read " + path));
+  while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
+  return Secret(*std::move(text));
+}
+
+}  // namespace
+
 Outcome<void> Service::Impl::open_store() {
   std::error_code ec;
   std::filesystem::create_directories(options.home, ec);
   ::chmod(options.home.c_str(), 0700);
-  const std::string& given = config().store.path;
-  const std::string path = given.empty() ? join_path(options.home, "stint.db") : given;
-  auto opened = store::Store::open({.path = path}, clock);
-  if (!opened) return std::unexpected(Failure::of(opened.error(), "cannot open the store " + path));
+  const auto& given = config().store;
+  store::Options where;
+  std::string name = "the database of store.url";
+  if (given.url.empty()) {
+    where.path = given.path.empty() ? join_path(options.home, "stint.db") : given.path;
+    name = "the store " + where.path;
+  } else {
+    where.postgres = store::PostgresOptions{.url = given.url, .password = nullptr};
+    if (!given.password_file.empty()) {
+      auto password = read_secret_line(given.password_file);
+      if (!password) return std::unexpected(password.error());
+      where.postgres->password = std::make_shared<const Secret>(*std::move(password));
+    }
+  }
+  auto opened = store::Store::open(std::move(where), clock);
+  if (!opened) return std::unexpected(Failure::of(opened.error(), "cannot open " + name));
   store = *std::move(opened);
   store->observe([this](std::span<const store::EventView> e) { events.add(e); });
   return {};
@@ -374,6 +398,7 @@ bool Service::stop() {
     log::error("server.stopped not recorded", {{"reason", ok.error().reason}});
   if (const auto ok = s.authority->publish_log(); !ok)
     log::warning("last checkpoint not signed", {{"reason", ok.error().reason}});
+  s.authority->give_up_leases();
   s.runtime->stop();
   s.store->stop();
   ::unlink(join_path(s.options.home, "ports.json").c_str());

@@ -25,19 +25,22 @@ std::optional<std::string> Authority::Impl::answerable(const Directory& dir,
 
 void Authority::Impl::apply(const Changes& changes) {
   if (changes.directory) set_directory(changes.directory);
+  for (const auto& task : changes.opened) view.add(task);
   for (const auto& task : changes.tasks) view.put(task);
   for (const auto& r : changes.revoked) view.revoke(r.task, r.token, r.expires);
-  for (const ApprovalId id : changes.settled) {
-    std::shared_ptr<rt::SharedEvent> event;
-    {
-      const std::lock_guard lock(answers_mutex_);
-      const auto at = answers_.find(id);
-      if (at == answers_.end()) continue;
-      event = at->second.lock();
-      answers_.erase(at);
-    }
-    if (event) event->set();
+  for (const ApprovalId id : changes.settled) settled(id);
+}
+
+void Authority::Impl::settled(ApprovalId id) {
+  std::shared_ptr<rt::SharedEvent> event;
+  {
+    const std::lock_guard lock(answers_mutex_);
+    const auto at = answers_.find(id);
+    if (at == answers_.end()) return;
+    event = at->second.lock();
+    answers_.erase(at);
   }
+  if (event) event->set();
 }
 
 std::shared_ptr<rt::SharedEvent> Authority::Impl::answer_event(ApprovalId id) {

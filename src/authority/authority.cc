@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "impl.h"
+#include "load.h"
 #include "stint/base/log.h"
 #include "stint/domain/json.h"
 #include "stint/keys/key_ring.h"
@@ -11,29 +12,20 @@
 #include "stint/vault/vault.h"
 
 namespace stint::authority {
-namespace {
-
-Result<resource::Resources> load_resources(store::Reader& reader) {
-  resource::Resources r;
+Result<LoadedDirectory> load_directory(store::Reader& reader) {
+  LoadedDirectory out;
   using Row = std::tuple<std::string, std::string>;
   for (const auto& [kind, body] :
        reader.rows<Row>("SELECT kind, body FROM entity WHERE state = 'live' ORDER BY kind, name")) {
     const auto parsed = STINT_TRY(resource::parse_kind(kind));
-    r.add(STINT_TRY(resource::decode(parsed, body)));
+    out.resources.add(STINT_TRY(resource::decode(parsed, body)));
   }
-  return r;
-}
-
-Result<std::uint64_t> load_version(store::Reader& reader) {
   const auto text =
       reader.one<std::string>("SELECT value FROM meta WHERE key = 'directory_version'");
   if (reader.error()) return fail(*reader.error());
-  std::uint64_t version = 0;
-  if (text) std::from_chars(text->data(), text->data() + text->size(), version);
-  return version;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), out.version);
+  return out;
 }
-
-}  // namespace
 
 namespace {
 constexpr std::size_t kSignals = 10'000;
@@ -66,6 +58,12 @@ DecisionId DecisionIds::make(WallTime now) {
   std::copy_n(random_.begin() + static_cast<std::ptrdiff_t>(--left_ * kEach), kEach,
               bytes.begin() + 6);
   return DecisionId(bytes);
+}
+
+NodeId new_node(Entropy& entropy) {
+  NodeId node;
+  entropy.fill(std::as_writable_bytes(std::span(node)));
+  return node;
 }
 
 WallTime time_of(DecisionId id) {
@@ -117,10 +115,9 @@ Authority::~Authority() = default;
 
 Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings settings) {
   auto impl = std::make_unique<Impl>(parts, std::move(settings));
-  const auto resources = STINT_TRY(parts.store.read(load_resources));
-  const auto version = STINT_TRY(parts.store.read(load_version));
+  const auto loaded = STINT_TRY(parts.store.read(load_directory));
   impl->set_directory(
-      STINT_TRY(Directory::compile(resources, version, impl->settings.gateway_url)));
+      STINT_TRY(Directory::compile(loaded.resources, loaded.version, impl->settings.gateway_url)));
 
   // Idle limits start anew: what was used since the last record is not known.
   const WallTime now = parts.clock.wall();
@@ -137,7 +134,7 @@ Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings setting
       auto task = STINT_TRY(domain::decode_task(body));
       task.last_used = std::max(task.last_used, now);
       task.last_present = std::max(task.last_present, now);
-      impl->view.put(std::make_shared<const domain::Task>(std::move(task)));
+      impl->view.add(std::make_shared<const domain::Task>(std::move(task)));
     }
     if (rows.size() < 1000) break;
     after = std::get<0>(rows.back());
@@ -151,7 +148,11 @@ Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings setting
   impl->view.confirm(parts.clock.mono());
   impl->verifier = std::make_shared<const jose::AccessTokenVerifier>(
       impl->settings.issuer, impl->settings.issuer, parts.keys.public_keys());
+  // A log that does not lead to what was signed is not gone on with.
   impl->publisher.emplace(STINT_TRY(store::LogPublisher::open(parts.store)));
+  // What was committed since the store was opened comes again, in order, and all that follows.
+  parts.store.follow(
+      [raw = impl.get()](std::span<const store::EventView> events) { return raw->follow(events); });
   return std::unique_ptr<Authority>(new Authority(std::move(impl)));
 }
 

@@ -29,8 +29,6 @@ policy::Decision denied(policy::Decision because, std::string_view reason) {
   return because;
 }
 
-bool has_budget(const domain::Task& t) { return t.budget.requests || t.budget.bytes_out; }
-
 // An answer holds for what was asked: the same class, and no group beside those who were asked.
 bool lifts(const domain::Approval& a, const domain::Call& call, const policy::Decision& decision) {
   if (!std::ranges::all_of(decision.approvers, [&](const auto& group) {

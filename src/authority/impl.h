@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "lease.h"
 #include "repeats.h"
 #include "stint/audit/event.h"
 #include "stint/authority/authority.h"
@@ -24,7 +25,7 @@ namespace stint::authority {
 // What a command changed, for this node's view. Applied on the writer thread, after the commit and
 // before the command is acknowledged.
 struct Changes {
-  std::vector<std::shared_ptr<const domain::Task>> tasks;
+  std::vector<std::shared_ptr<const domain::Task>> opened, tasks;
   struct Revoked {
     TaskId task;
     TokenId token;
@@ -36,6 +37,8 @@ struct Changes {
 };
 
 audit::Actor to_audit(const Actor& actor);
+// Whether its use is counted in its row, by the commits themselves.
+bool has_budget(const domain::Task& task);
 
 // A decision's id begins with its time, so that its event is found in the log, which is ordered by
 // time, without an index to pay for on every call.
@@ -60,17 +63,24 @@ Result<store::EventBytes> event_bytes(WallTime now, const audit::AnyEvent& event
 // Appends an event to the transaction; an event that cannot be encoded fails the transaction.
 void append(store::Tx& tx, WallTime now, const audit::AnyEvent& event);
 
+NodeId new_node(Entropy& entropy);
+
 class Authority::Impl {
  public:
   Impl(Parts parts_in, Settings settings_in)
       : parts(parts_in),
         settings(std::move(settings_in)),
         view(settings.feed_max_age),
+        node(new_node(parts.entropy)),
+        log_lease(parts.store, parts.clock, "log", node),
+        sweep_lease(parts.store, parts.clock, "sweep", node),
         decision_ids(parts.entropy) {}
 
   Parts parts;
   const Settings settings;
   LiveView view;
+  const NodeId node;
+  Lease log_lease, sweep_lease;
   DecisionIds decision_ids;
 
   WallTime now() const { return parts.clock.wall(); }
@@ -108,6 +118,12 @@ class Authority::Impl {
   }
 
   void apply(const Changes& changes);
+  void settled(ApprovalId id);  // wakes whoever waits for its answer
+
+  // --- follow.cc: what other nodes committed ---
+  class Following;
+  Status follow(std::span<const store::EventView> events);
+  Status reload_directory();
   std::shared_ptr<rt::SharedEvent> answer_event(ApprovalId id);
 
   // Into the log, with nobody waiting for it. Errors: of Store::record().
@@ -220,7 +236,8 @@ class Authority::Impl {
   std::shared_ptr<const jose::AccessTokenVerifier> verifier;
 
   std::mutex publisher_mutex;
-  std::optional<store::LogPublisher> publisher;
+  std::optional<store::LogPublisher> publisher;  // as of the lease's fence
+  std::uint64_t publisher_fence = 0;
 
  private:
   template <class T, class F, class Done>
@@ -231,10 +248,7 @@ class Authority::Impl {
           *changes = Changes();
           return f(tx, *changes);
         },
-        [this, changes, done = std::move(done)](Result<T> r) mutable {
-          if (r) apply(*changes);
-          done(std::move(r));
-        });
+        std::move(done), [this, changes] { apply(*changes); });
   }
 
   std::atomic<std::shared_ptr<const Directory>> directory_;

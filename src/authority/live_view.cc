@@ -67,7 +67,7 @@ void LiveTask::update(std::shared_ptr<const domain::Task> task) {
   rt::CancelSource fired;
   {
     const std::lock_guard lock(mutex_);
-    // Commits arrive in order, but a reload may race one: never go back.
+    // A row that was read anew may be later than the commit that is told of: never go back.
     if (task->version < task_->version) return;
     const bool resumes =
         task_->state != domain::State::kActive && task->state == domain::State::kActive;
@@ -94,13 +94,18 @@ void LiveTask::revoke(TokenId token, WallTime expires) {
 
 LiveView::LiveView(std::chrono::milliseconds max_age) : max_age_(max_age) {}
 
-Result<std::shared_ptr<LiveTask>> LiveView::find(TaskId id, MonoTime now) const {
-  if (age(now) > max_age_) return fail(Errc::kStale, "the view of live tasks is stale");
+std::shared_ptr<LiveTask> LiveView::known(TaskId id) const {
   const Shard& s = shard(id);
   const std::shared_lock lock(s.mutex);
   const auto at = s.tasks.find(id);
-  if (at == s.tasks.end()) return fail(Errc::kTaskClosed, "the task is closed");
-  return at->second;
+  return at == s.tasks.end() ? nullptr : at->second;
+}
+
+Result<std::shared_ptr<LiveTask>> LiveView::find(TaskId id, MonoTime now) const {
+  if (age(now) > max_age_) return fail(Errc::kStale, "the view of live tasks is stale");
+  auto live = known(id);
+  if (!live) return fail(Errc::kTaskClosed, "the task is closed");
+  return live;
 }
 
 std::size_t LiveView::size() const { return size_.load(std::memory_order_relaxed); }
@@ -120,25 +125,27 @@ std::vector<std::shared_ptr<LiveTask>> LiveView::all() const {
   return out;
 }
 
-void LiveView::put(std::shared_ptr<const domain::Task> task) {
+void LiveView::add(std::shared_ptr<const domain::Task> task) {
+  if (task->state == domain::State::kClosed) return;
   const TaskId id = task->id;  // a call's arguments are made in any order: `task` moves in one
   Shard& s = shard(id);
+  auto live = std::make_shared<LiveTask>(std::move(task));
+  const std::unique_lock lock(s.mutex);
+  if (s.tasks.emplace(id, std::move(live)).second) size_.fetch_add(1, std::memory_order_relaxed);
+}
+
+// Never brings a task back: what is not here may have been closed by what came after this.
+void LiveView::put(std::shared_ptr<const domain::Task> task) {
+  Shard& s = shard(task->id);
   std::shared_ptr<LiveTask> live;
   {
     const std::unique_lock lock(s.mutex);
-    const auto at = s.tasks.find(id);
-    if (at != s.tasks.end()) {
-      live = at->second;
-      if (task->state == domain::State::kClosed) {
-        s.tasks.erase(at);
-        size_.fetch_sub(1, std::memory_order_relaxed);
-      }
-    } else if (task->state != domain::State::kClosed) {
-      s.tasks.emplace(id, std::make_shared<LiveTask>(std::move(task)));
-      size_.fetch_add(1, std::memory_order_relaxed);
-      return;
-    } else {
-      return;
+    const auto at = s.tasks.find(task->id);
+    if (at == s.tasks.end()) return;
+    live = at->second;
+    if (task->state == domain::State::kClosed) {
+      s.tasks.erase(at);
+      size_.fetch_sub(1, std::memory_order_relaxed);
     }
   }
   // Outside the shard's lock: it wakes those who wait on the task.
@@ -151,8 +158,12 @@ void LiveView::revoke(TaskId task, TokenId token, WallTime expires) {
   if (const auto at = s.tasks.find(task); at != s.tasks.end()) at->second->revoke(token, expires);
 }
 
-void LiveView::confirm(MonoTime now) {
-  confirmed_.store(now.time_since_epoch().count(), std::memory_order_release);
+void LiveView::confirm(MonoTime asked) {
+  // Answers may come in another order than the questions.
+  MonoTime::rep seen = confirmed_.load(std::memory_order_relaxed);
+  const MonoTime::rep then = asked.time_since_epoch().count();
+  while (seen < then && !confirmed_.compare_exchange_weak(seen, then, std::memory_order_release)) {
+  }
 }
 
 }  // namespace stint::authority

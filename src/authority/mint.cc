@@ -197,7 +197,6 @@ rt::Co<Result<MintResult>> Authority::Impl::mint(MintRequest request, Refusal* r
                                     spend = std::move(request.spend)](
                                        store::Tx& tx, Changes& changes) -> Result<domain::Task> {
     STINT_TRY(spend_once(tx, spend));
-    tx.lock(handle.task);
     STINT_TRY(same_directory(tx, *dir));
     domain::Task row = STINT_TRY(live_rows(tx, handle.task, std::nullopt, at)).front();
     row.last_used = std::max(row.last_used, at);

@@ -137,7 +137,7 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
            audit::HandleIssued{
                .task = task.id, .handle = handle_id, .thumbprint = task.binding.thumbprint});
     if (draft) record_token(tx, *draft, at);
-    changes.tasks.push_back(std::make_shared<const domain::Task>(task));
+    changes.opened.push_back(std::make_shared<const domain::Task>(task));
     return true;
   });
   if (!done) co_return fail(done.error());

@@ -13,6 +13,8 @@ std::optional<std::string_view> text_or_null(std::string_view s) {
 
 }  // namespace
 
+bool has_budget(const domain::Task& task) { return task.budget.requests || task.budget.bytes_out; }
+
 Result<domain::Task> Authority::Impl::load_task(store::Reader& reader, TaskId id) {
   const auto body = reader.one<std::string>("SELECT body FROM task WHERE id = $1", id);
   if (reader.error()) return fail(*reader.error());

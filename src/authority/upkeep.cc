@@ -45,6 +45,8 @@ Authority::Swept Authority::sweep() {
   Impl* impl = impl_.get();
   const WallTime now = impl->now();
   Swept swept;
+  impl->record_repeats(impl->repeats.due(impl->parts.clock.mono()));
+  if (!impl->sweep_lease.held()) return swept;
   std::vector<std::pair<TaskId, domain::How>> ended;
   std::vector<std::pair<TaskId, domain::Why>> left;
   for (const auto& live : impl->view.all()) {
@@ -103,13 +105,18 @@ Authority::Swept Authority::sweep() {
     return n;
   });
   if (forgotten) swept.forgotten = static_cast<std::size_t>(*forgotten);
-  impl->record_repeats(impl->repeats.due(impl->parts.clock.mono()));
   return swept;
 }
 
 Result<bool> Authority::publish_log() {
   Impl* impl = impl_.get();
   const std::lock_guard lock(impl->publisher_mutex);
+  const auto fence = impl->log_lease.held();
+  if (!fence) return false;
+  // What another holder published is not in memory.
+  if (!impl->publisher || impl->publisher_fence != *fence)
+    impl->publisher.emplace(STINT_TRY(store::LogPublisher::open(impl->parts.store)));
+  impl->publisher_fence = *fence;
   const auto& keys = impl->parts.keys;
   const auto row = impl->publisher->publish(
       [&](store::Seq size, const store::Hash& root) {
@@ -117,13 +124,17 @@ Result<bool> Authority::publish_log() {
             merkle::text({.origin = keys.origin(), .size = size, .root = root}), keys.origin(),
             keys.log_key());
       },
-      impl->now());
-  if (!row) return fail(row.error());
+      impl->now(), [impl](store::Tx& tx) { return impl->log_lease.check(tx); });
+  if (!row) {
+    impl->publisher.reset();
+    return fail(row.error());
+  }
   return row->has_value();
 }
 
 Result<std::size_t> Authority::sign_receipts() {
   Impl* impl = impl_.get();
+  if (!impl->log_lease.held()) return std::size_t{0};
   const auto head = STINT_TRY(checkpoint());
   if (!head) return std::size_t{0};
   const merkle::Checkpoint covering{
@@ -137,6 +148,7 @@ Result<std::size_t> Authority::sign_receipts() {
   for (const TaskId task : owed) {
     const auto note = impl->receipt_for(task, covering);
     STINT_TRY(impl->commit_sync([&](store::Tx& tx, Changes&) -> Result<bool> {
+      STINT_TRY(impl->log_lease.check(tx));
       if (!note) {
         put_off(tx, task, note.error(), now);
         return true;
@@ -180,17 +192,26 @@ Result<std::string> Authority::Impl::receipt_for(TaskId task, const merkle::Chec
   }
 }
 
+void Authority::keep_leases() {
+  for (Lease* lease : {&impl_->log_lease, &impl_->sweep_lease})
+    if (const Status kept = lease->keep(); !kept)
+      log::warning("a lease was not kept",
+                   {{"code", kept.error().code}, {"reason", kept.error().reason}});
+}
+
+void Authority::give_up_leases() {
+  impl_->log_lease.give_up();
+  impl_->sweep_lease.give_up();
+}
+
 void Authority::confirm_view() {
   Impl* impl = impl_.get();
-  // Asks the writer, does not wait for it: a writer that hangs leaves the view to go stale.
-  impl->parts.store.submit(
-      [](store::Tx& tx) -> Result<bool> {
-        tx.no_event();
-        return true;
-      },
-      [impl](Result<bool> r) {
-        if (r) impl->view.confirm(impl->parts.clock.mono());
-      });
+  // Asks the store, does not wait for it: a store that hangs leaves the view to go stale. What is
+  // known then is as old as the question: this process may be frozen before the answer.
+  const MonoTime asked = impl->parts.clock.mono();
+  impl->parts.store.sync([impl, asked](const Status& done) {
+    if (done) impl->view.confirm(asked);
+  });
 }
 
 }  // namespace stint::authority

@@ -26,6 +26,7 @@ struct Reaper::Impl {
 
   void confirm_loop();
   void work_loop();
+  void keep_loop();
   bool rest(std::chrono::milliseconds time);  // false: stop
   void confirm() noexcept;
   void sweep();
@@ -45,7 +46,7 @@ struct Reaper::Impl {
   std::atomic<std::uint64_t> rounds{0}, failures{0}, closed{0}, paused{0}, approvals{0},
       checkpoints{0}, receipts{0};
 
-  std::thread confirming, working;
+  std::thread confirming, working, keeping;
 };
 
 bool Reaper::Impl::rest(std::chrono::milliseconds time) {
@@ -114,6 +115,17 @@ void Reaper::Impl::confirm_loop() {
   while (rest(settings.confirm_every));
 }
 
+// Apart from the work, which may take longer than a lease lasts.
+void Reaper::Impl::keep_loop() {
+  do {
+    try {
+      authority.keep_leases();
+    } catch (const std::exception&) {
+      log::error("leases were not kept: out of resources");
+    }
+  } while (rest(settings.keep_every));
+}
+
 void Reaper::Impl::work_loop() {
   const auto step = std::min(settings.sweep_every, settings.checkpoint_every);
   std::chrono::milliseconds to_sweep{0}, to_publish{0};
@@ -138,11 +150,13 @@ Reaper::~Reaper() { stop(); }
 
 void Reaper::start() {
   impl_->confirming = std::thread([impl = impl_.get()] { impl->confirm_loop(); });
+  impl_->keeping = std::thread([impl = impl_.get()] { impl->keep_loop(); });
   impl_->working = std::thread([impl = impl_.get()] { impl->work_loop(); });
 }
 
 void Reaper::run_now() {
   impl_->confirm();
+  impl_->authority.keep_leases();
   const std::lock_guard lock(impl_->work_mutex);
   impl_->sweep_guarded();
   impl_->publish_guarded();
@@ -156,6 +170,8 @@ void Reaper::stop() {
   impl_->stop_changed.notify_all();
   if (impl_->confirming.joinable()) impl_->confirming.join();
   if (impl_->working.joinable()) impl_->working.join();
+  if (!impl_->keeping.joinable()) return;
+  impl_->keeping.join();
 }
 
 Stats Reaper::stats() const {

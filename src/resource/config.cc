@@ -154,7 +154,12 @@ class ConfigReader {
   }
 
   void secrets() {
-    c_.store.path = text_at(section("store"), "path");
+    const auto& s = section("store");
+    c_.store = {text_at(s, "path"), text_at(s, "url"), text_at(s, "password_file")};
+    if (!c_.store.url.empty() && !c_.store.path.empty())
+      report_.at(s, "\"path\" is a SQLite file and \"url\" a PostgreSQL database: one of them");
+    if (c_.store.url.empty() && !c_.store.password_file.empty())
+      report_.at(s, "\"password_file\" is for \"url\"");
     const auto& n = section("root_key");
     auto& r = c_.root_key;
     const std::string source = text_at(n, "source", "file");

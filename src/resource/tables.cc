@@ -157,7 +157,10 @@ constexpr Field kTlsFields[] = {
     {"key_file", kText, "PEM private key"},
     {"client_certificates", kBool, "ask clients for one (never required)"},
 };
-constexpr Field kStoreFields[] = {{"path", kText, "SQLite file"}};
+constexpr Field kStoreFields[] = {
+    {"path", kText, "SQLite file"},
+    {"url", kText, "PostgreSQL database that several nodes share: postgres://USER@HOST/DATABASE"},
+    {"password_file", kText, "holds the database user's password, and nothing else"}};
 constexpr std::string_view kRootKeySources[] = {"file", "systemd", "passphrase"};
 constexpr Field kRootKeyFields[] = {
     {"source", kChoice, "where the key that seals all others comes from", false, kRootKeySources},

@@ -21,13 +21,16 @@ void Delivery::deliver(std::span<const EventView> events) {
   for (const auto& observer : observers_) (*observer)(events);
 }
 
-void Delivery::own(std::span<const EventView> events) {
+void Delivery::own(std::span<const EventView> events, const std::function<void()>& apply) {
   const std::lock_guard lock(mutex_);
+  if (events.empty()) return apply();
   const Seq size = size_.load(std::memory_order_relaxed);
   // Others came between while nobody followed: these come with them, by catch_up().
-  if (!events.empty() && events.front().seq > size) return;
-  const auto seen = std::ranges::count_if(events, [&](const EventView& e) { return e.seq < size; });
-  deliver(events.subspan(static_cast<std::size_t>(seen)));
+  if (events.front().seq > size) return;
+  const auto seen = std::min<Seq>(size - events.front().seq, events.size());
+  if (seen == events.size()) return;
+  apply();
+  deliver(events.subspan(seen));
 }
 
 Status Delivery::catch_up(Reader& reader, Seq until) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -25,8 +26,9 @@ class Delivery {
   // Of what was delivered: events before it have been seen.
   Seq size() const { return size_.load(std::memory_order_acquire); }
 
-  // What this store's writer committed. What was delivered meanwhile is left out.
-  void own(std::span<const EventView> events);
+  // What this store's writer committed, and `apply`, which is its effect on views: left out when
+  // the follower was told of the events meanwhile, and may have read what came after them.
+  void own(std::span<const EventView> events, const std::function<void()>& apply);
   // Everything before `until` that was not delivered yet, which others committed. Errors: the
   // reader's, the follower's; what it stopped at comes again with the next call.
   Status catch_up(Reader& reader, Seq until);

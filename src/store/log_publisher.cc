@@ -45,6 +45,7 @@ void put(Tx& tx, const std::vector<merkle::TileData>& tiles) {
 struct LogPublisher::State {
   Store& store;
   merkle::TileBuilder builder;
+  Seq published = 0;  // size of the last checkpoint
 };
 
 LogPublisher::LogPublisher(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -53,7 +54,7 @@ LogPublisher::~LogPublisher() = default;
 
 Result<LogPublisher> LogPublisher::open(Store& store) {
   const auto last = STINT_TRY(latest_checkpoint(store));
-  auto state = std::make_unique<State>(State{store, {}});
+  auto state = std::make_unique<State>(State{store, {}, last ? last->size : 0});
   if (!last) return LogPublisher(std::move(state));
   if (last->size > store.size()) {
     return fail(Errc::kInternal, "log is shorter than its checkpoint");
@@ -70,11 +71,21 @@ Result<LogPublisher> LogPublisher::open(Store& store) {
   return LogPublisher(std::move(state));
 }
 
-Result<std::optional<CheckpointRow>> LogPublisher::publish(const Sign& sign, WallTime now) {
+Result<std::optional<CheckpointRow>> LogPublisher::publish(const Sign& sign, WallTime now,
+                                                           const Guard& guard) {
   Store& store = state_->store;
   const Seq size = store.size();
   merkle::TileBuilder builder = state_->builder;  // kept only once it is stored
   if (builder.size() >= size) return std::nullopt;
+  const Seq published = state_->published;
+  const auto allowed = [&](Tx& tx) -> Status {
+    tx.no_event();
+    if (guard) STINT_TRY(guard(tx));
+    const auto last = tx.one<Seq>("SELECT size FROM checkpoint ORDER BY size DESC LIMIT 1");
+    if (last.value_or(0) != published)
+      return fail(Errc::kConflict, "another checkpoint was signed meanwhile");
+    return {};
+  };
   while (true) {
     const std::size_t count = std::min<Seq>(size - builder.size(), kChunk);
     const auto leaves = STINT_TRY(leaf_hashes(store, builder.size(), count));
@@ -83,19 +94,22 @@ Result<std::optional<CheckpointRow>> LogPublisher::publish(const Sign& sign, Wal
     if (builder.size() == size) {
       CheckpointRow row{size, builder.root(), {}, now};
       row.note = STINT_TRY(sign(row.size, row.root));
-      STINT_TRY(store.write_sync([&](Tx& tx) {
-        tx.no_event();
+      STINT_TRY(store.write_sync([&](Tx& tx) -> Status {
+        STINT_TRY(allowed(tx));
         put(tx, full);
         put(tx, builder.partials());
         tx.run(kPutCheckpoint, row.size, row.root, row.note, row.time);
+        return {};
       }));
       state_->builder = std::move(builder);
+      state_->published = size;
       return row;
     }
     // Full tiles are final: should the checkpoint never come, the next run writes the same.
-    STINT_TRY(store.write_sync([&](Tx& tx) {
-      tx.no_event();
+    STINT_TRY(store.write_sync([&](Tx& tx) -> Status {
+      STINT_TRY(allowed(tx));
       put(tx, full);
+      return {};
     }));
   }
 }

@@ -192,15 +192,27 @@ CREATE INDEX owed_next ON owed (next);
 CREATE INDEX owed_task ON owed (task) WHERE task IS NOT NULL;
 )sql";
 
-constexpr std::array<const char*, 1> kMigrations{kVersion1};
+// Several nodes.
+constexpr char kVersion2[] = R"sql(
+-- Who does what one node of a fleet does. beat: grows while the holder lives; fence: with each new
+-- holder.
+CREATE TABLE lease (
+  name   TEXT PRIMARY KEY,
+  holder BLOB NOT NULL,              -- zeros: nobody
+  fence  INTEGER NOT NULL,
+  beat   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::array<const char*, 2> kMigrations{kVersion1, kVersion2};
 
 }  // namespace
 
 std::span<const char* const> migrations() { return kMigrations; }
 
 bool is_bookkeeping(std::string_view table) {
-  static constexpr std::array<std::string_view, 7> kTables{
-      "meta", "used_jti", "idempotency", "checkpoint", "tile", "receipt", "owed"};
+  static constexpr std::array<std::string_view, 8> kTables{
+      "meta", "used_jti", "idempotency", "checkpoint", "tile", "receipt", "owed", "lease"};
   return std::ranges::find(kTables, table) != kTables.end();
 }
 

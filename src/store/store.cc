@@ -155,6 +155,7 @@ void Store::sync(std::function<void(Status)> done) {
   submit([](Tx& tx) { tx.no_event(); }, std::move(done));
 }
 
+bool Store::shared() const { return impl_->database->shared(); }
 Seq Store::size() const { return impl_->delivery.size(); }
 void Store::stop() {
   impl_->writer.stop();

@@ -160,7 +160,11 @@ void Writer::commit(Batch& batch) {
     }
   }
   set_health(error);
-  if (!error) delivery_.own(views_);
+  if (!error)
+    delivery_.own(views_, [&] {
+      for (std::size_t i = 0; i < taken; ++i)
+        if (batch[i].command && !batch[i].error) batch[i].command->applied();
+    });
   for (std::size_t i = 0; i < taken; ++i) {
     Item item = std::move(batch.front());
     batch.pop_front();

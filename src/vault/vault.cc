@@ -51,7 +51,7 @@ Status Vault::load(store::Store& store) {
         STINT_TRY(store.read([&](store::Reader& r) { return r.rows<CredentialRow>(kAll, after); }));
     for (const CredentialRow& row : rows) {
       if (!row.live) {
-        entries_[row.name].version = row.version;
+        retired(row.name, row.version);
         continue;
       }
       const Secret secret = STINT_TRY(unseal(row.name, row.version, row.sealed));
@@ -94,6 +94,14 @@ void Vault::installed(const Sealed& sealed) {
   if (entry.live) forget(entry.mark, sealed.name);
   entry = {sealed.version, true, sealed.blob, sealed.mark};
   by_mark_.emplace(sealed.mark, sealed.name);
+}
+
+void Vault::retired(const std::string& name, std::uint64_t version) {
+  const std::unique_lock lock(mutex_);
+  Entry& entry = entries_[name];
+  if (entry.version > version) return;
+  if (entry.live) forget(entry.mark, name);
+  entry = {.version = version, .live = false, .blob = {}, .mark = {}};
 }
 
 void Vault::forget(const crypto::Digest& mark, std::string_view name) {

@@ -186,7 +186,11 @@ class Authority {
   };
   Result<InclusionProof> prove(std::uint64_t seq);
 
-  // --- upkeep, for the reaper's thread; these block ---
+  // --- upkeep, for the reaper's threads; these block ---
+  // Of several nodes one sweeps, and one signs: the others' calls do nothing. Call keep_leases()
+  // twice a second, and give_up_leases() before going down.
+  void keep_leases();
+  void give_up_leases();
   struct Swept {
     std::size_t closed = 0, paused = 0, approvals_expired = 0, forgotten = 0;
   };
@@ -194,7 +198,7 @@ class Authority {
   Result<bool> publish_log();           // a new checkpoint, if there is anything new
   Result<std::size_t> sign_receipts();  // of closed tasks that the checkpoint covers
   void tell_refusals();                 // all that are counted, before the service goes down
-  void confirm_view();                  // asks the writer whether it lives
+  void confirm_view();                  // asks the store whether it lives, and what is new
 
   struct Health {
     bool writable = true;

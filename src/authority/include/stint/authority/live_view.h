@@ -70,16 +70,20 @@ class LiveView {
   explicit LiveView(std::chrono::milliseconds max_age);
 
   Result<std::shared_ptr<LiveTask>> find(TaskId id, MonoTime now) const;
+  // The same whatever the view's age, for what keeps it current; null: not here.
+  std::shared_ptr<LiveTask> known(TaskId id) const;
   std::size_t size() const;
   std::chrono::milliseconds age(MonoTime now) const;
 
   // Every open task, for sweeps and lists. Linear.
   std::vector<std::shared_ptr<LiveTask>> all() const;
 
-  // --- for Authority's commits, on the store's writer thread ---
-  void put(std::shared_ptr<const domain::Task> task);  // opened, changed or closed
+  // --- for what was committed, here or elsewhere, in the order of the log ---
+  void add(std::shared_ptr<const domain::Task> task);  // opened; nothing when it is closed or known
+  void put(std::shared_ptr<const domain::Task> task);  // changed or closed; nothing when not here
   void revoke(TaskId task, TokenId token, WallTime expires);
-  void confirm(MonoTime now);
+  // Everything that was committed anywhere before `asked` is here.
+  void confirm(MonoTime asked);
 
  private:
   static constexpr std::size_t kShards = 64;

@@ -10,6 +10,7 @@ namespace stint::reaper {
 
 struct Settings {
   std::chrono::milliseconds confirm_every{100};  // well within Settings::feed_max_age
+  std::chrono::milliseconds keep_every{500};     // leases; see Authority::keep_leases()
   std::chrono::milliseconds sweep_every{1'000};
   std::chrono::milliseconds checkpoint_every{1'000};
   std::chrono::milliseconds longest_pause{30'000};  // after failures, doubling up to this
@@ -25,7 +26,7 @@ struct Stats {
 // Carries out what time and closing owe: sweeps, checkpoints, receipts; and asks the writer all the
 // time whether it lives, without which the live view goes stale and everything is denied.
 //
-// Two threads: asking must not wait for work that takes long.
+// Three threads: asking, and keeping leases, must not wait for work that takes long.
 // Threads:   start(), stop() from one; run_now(), stats() any.
 // Ownership: borrows the authority; stop() it before the store stops.
 // Errors:    logged and tried again, with growing pauses; it never ends by itself.

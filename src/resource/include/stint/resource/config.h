@@ -35,7 +35,9 @@ struct Config {
     bool client_certificates = true;  // requested, never required
   } tls;
   struct Store {
-    std::string path;  // empty: $STINT_HOME/stint.db
+    std::string path;  // of SQLite's file; empty: $STINT_HOME/stint.db
+    std::string url;   // of a PostgreSQL database, instead
+    std::string password_file;
   } store;
   struct RootKey {
     RootKeySource source = RootKeySource::kFile;

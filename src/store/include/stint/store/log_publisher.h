@@ -40,9 +40,14 @@ class LogPublisher {
   // Given (size, root), returns the signed note.
   using Sign = std::function<Result<std::string>(Seq size, const Hash& root)>;
 
+  // In each transaction that publishes: its error refuses it.
+  using Guard = std::function<Status(Tx& tx)>;
+
   // Reads what was appended since the last time, writes its tiles and, in the same transaction, the
   // checkpoint row. Nothing new: nullopt. After an error the next call starts from what is stored.
-  Result<std::optional<CheckpointRow>> publish(const Sign& sign, WallTime now);
+  // kConflict: another published meanwhile, open() anew.
+  Result<std::optional<CheckpointRow>> publish(const Sign& sign, WallTime now,
+                                               const Guard& guard = {});
 
  private:
   struct State;

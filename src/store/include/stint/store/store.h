@@ -61,7 +61,8 @@ namespace detail {
 class Command {
  public:
   virtual ~Command() = default;
-  virtual Status run(Tx& tx) = 0;                                     // inside its savepoint
+  virtual Status run(Tx& tx) = 0;       // inside its savepoint
+  virtual void applied() noexcept = 0;  // committed, in the order of the log
   virtual void done(const std::optional<Error>& error) noexcept = 0;  // after commit or refusal
 };
 
@@ -88,15 +89,21 @@ Result<T> call(F& f, Over& over) {
   }
 }
 
-template <class T, class F, class Done>
+struct Nothing {
+  void operator()() const {}
+};
+
+template <class T, class F, class Done, class Applied>
 class CommandOf final : public Command {
  public:
-  CommandOf(F f, Done done) : f_(std::move(f)), done_(std::move(done)) {}
+  CommandOf(F f, Done done, Applied applied)
+      : f_(std::move(f)), done_(std::move(done)), applied_(std::move(applied)) {}
   Status run(Tx& tx) override {
     result_ = call<T>(f_, tx);
     if (!*result_) return fail(result_->error());
     return {};
   }
+  void applied() noexcept override { applied_(); }
   void done(const std::optional<Error>& error) noexcept override {
     if (error) return done_(Result<T>(fail(*error)));
     done_(std::move(*result_));
@@ -105,6 +112,7 @@ class CommandOf final : public Command {
  private:
   F f_;
   Done done_;
+  Applied applied_;
   std::optional<Result<T>> result_;
 };
 
@@ -136,10 +144,15 @@ class Store {
 
   // `done` is called once with Result<T>: on the writer thread, or at once on this one when the
   // queue refuses the command.
-  template <class F, class Done>
-  void submit(F f, Done done) {
+  //
+  // `applied` is for whoever keeps a view of rows: called on the writer thread when the command was
+  // committed, after everything that came before it in the log has been told of and before anything
+  // that came after; not at all when the follower has been told of it already (see follow()).
+  template <class F, class Done, class Applied = detail::Nothing>
+  void submit(F f, Done done, Applied applied = {}) {
     using T = detail::ValueOf<F, Tx>;
-    enqueue(std::make_unique<detail::CommandOf<T, F, Done>>(std::move(f), std::move(done)));
+    enqueue(std::make_unique<detail::CommandOf<T, F, Done, Applied>>(std::move(f), std::move(done),
+                                                                     std::move(applied)));
   }
 
   // Awaits the commit; resumes on the caller's executor. `f` owns what it needs (captures by
@@ -196,7 +209,8 @@ class Store {
   // whomever, has been delivered. Errors: it could not be found out now.
   void sync(std::function<void(Status)> done);
 
-  Seq size() const;  // of the log: the number of events committed
+  Seq size() const;     // of the log: events committed, and told to observers
+  bool shared() const;  // other processes write to the database too
   Health health() const;
 
   // Refuses new commands, commits what is queued, stops the threads. Idempotent.

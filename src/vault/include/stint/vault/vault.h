@@ -57,6 +57,10 @@ class Vault {
   // The row stays, without its value, so that its version is never used again.
   void retire(store::Tx& tx, std::string_view name) const;
 
+  // Reads the rows again: what another node put or retired. Errors: of open(); what was read before
+  // the error stays.
+  Status reload(store::Store& store) { return load(store); }
+
   // Whether this very value is the live one already: nothing to put then.
   bool holds(const Sealed& sealed) const;
   void installed(const Sealed& sealed);
@@ -79,6 +83,7 @@ class Vault {
   };
   Vault(const crypto::RootKey& root, Entropy& entropy);
   Status load(store::Store& store);
+  void retired(const std::string& name, std::uint64_t version);
   void forget(const crypto::Digest& mark, std::string_view name);  // under the lock
   Result<Secret> unseal(const std::string& name, std::uint64_t version,
                         std::string_view blob) const;
