@@ -152,6 +152,14 @@ function(stint_module_tests NAME all deps libs)
     DISCOVERY_TIMEOUT 60 PROPERTIES LABELS fast TIMEOUT 300)
 endfunction()
 
+# The tests of a module once more, with its stores in PostgreSQL. `without`: tests of what only the
+# embedded store has, such as a disk of ours, as a filter of GoogleTest's.
+function(stint_tests_on_postgres NAME without)
+  gtest_discover_tests(${NAME}_test TEST_PREFIX ${NAME}.postgres. DISCOVERY_MODE PRE_TEST
+    DISCOVERY_TIMEOUT 60 TEST_FILTER "-${without}" TEST_LIST ${NAME}_on_postgres
+    PROPERTIES LABELS fast TIMEOUT 300 ENVIRONMENT STINT_TEST_STORE=postgres)
+endfunction()
+
 # A fuzz target is a libFuzzer binary in the fuzz preset; elsewhere its corpus is replayed as a test.
 function(stint_module_fuzz NAME all)
   set(targets ${all})

@@ -61,8 +61,8 @@ Result<std::vector<domain::Approval>> Authority::approvals(const ApprovalQuery& 
   const auto state = q.state ? std::optional(domain::text(*q.state)) : std::nullopt;
   const auto bodies = impl_->parts.store.read([&](store::Reader& reader) {
     return reader.rows<std::string>(
-        "SELECT body FROM approval WHERE ($1 IS NULL OR task = $1) AND ($2 IS NULL OR state = $2) "
-        "AND ($3 IS NULL OR (created, id) < (SELECT created, id FROM approval WHERE id = $3)) "
+        "SELECT body FROM approval WHERE (task = $1 OR $1 IS NULL) AND (state = $2 OR $2 IS NULL) "
+        "AND ((created, id) < (SELECT created, id FROM approval WHERE id = $3) OR $3 IS NULL) "
         "ORDER BY created DESC, id DESC LIMIT $4",
         q.task, state, q.after, std::min<std::size_t>(q.limit, 1000));
   });

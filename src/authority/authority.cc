@@ -126,7 +126,7 @@ Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings setting
     using Row = std::tuple<TaskId, std::string>;
     const auto rows = STINT_TRY(parts.store.read([&](store::Reader& reader) {
       return reader.rows<Row>(
-          "SELECT id, body FROM task WHERE state <> 'closed' AND ($1 IS NULL OR id > $1) "
+          "SELECT id, body FROM task WHERE state <> 'closed' AND (id > $1 OR $1 IS NULL) "
           "ORDER BY id LIMIT 1000",
           after);
     }));

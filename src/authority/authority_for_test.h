@@ -16,6 +16,7 @@
 #include "stint/testkit/manual_clock.h"
 #include "stint/testkit/reveal.h"
 #include "stint/testkit/temp_dir.h"
+#include "stint/testkit/test_store.h"
 #include "stint/vault/vault.h"
 
 // A whole authority on a real store in a temporary folder, with the shipped policies, two agents,
@@ -47,10 +48,11 @@ class Fixture : public testing::Test {
   void TearDown() override { close_all(); }
 
   void open() {
-    store = must(store::Store::open({.path = dir.file("stint.db"), .vfs = vfs}, clock));
+    store = must(testkit::open_test_store(dir.path(), clock, vfs));
     keys = must(keys::KeyRing::open(*store, root, "stint.test", entropy, clock.wall()));
     vault = must(vault::Vault::open(*store, root, entropy));
     authority = must(Authority::open({*store, *keys, *vault, clock, entropy}, settings));
+    authority->keep_leases();
   }
   void close_all() {
     if (store) store->stop();
@@ -172,7 +174,8 @@ class Fixture : public testing::Test {
   // Time goes by, and the writer says that it lives.
   void pass(std::chrono::milliseconds time) {
     clock.advance(time);
-    authority->confirm_view();
+    testkit::confirm_view(*authority, *store);
+    authority->keep_leases();
     flush();
   }
 

@@ -27,9 +27,9 @@ Result<std::vector<domain::Task>> Authority::tasks(const TaskQuery& q) {
   };
   const auto bodies = impl_->parts.store.read([&](store::Reader& reader) {
     return reader.rows<std::string>(
-        "SELECT body FROM task WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR agent = $2) "
-        "AND ($3 IS NULL OR human = $3) AND ($4 IS NULL OR parent = $4) "
-        "AND ($5 IS NULL OR (opened, id) < (SELECT opened, id FROM task WHERE id = $5)) "
+        "SELECT body FROM task WHERE (state = $1 OR $1 IS NULL) AND (agent = $2 OR $2 IS NULL) "
+        "AND (human = $3 OR $3 IS NULL) AND (parent = $4 OR $4 IS NULL) "
+        "AND ((opened, id) < (SELECT opened, id FROM task WHERE id = $5) OR $5 IS NULL) "
         "ORDER BY opened DESC, id DESC LIMIT $6",
         state, maybe(q.agent), maybe(q.human), q.parent, q.after,
         std::min<std::size_t>(q.limit, 1000));

@@ -17,14 +17,10 @@ TEST_F(Upkeep, TimeClosesWhatIsDueAndAReceiptFollows) {
   r.order.idle_limit = 60s;
   const Opened idle = opened(r);
   const Opened expiring = opened();
-  clock.advance(61s);
-  authority->confirm_view();
-  flush();
+  pass(61s);
   EXPECT_EQ(authority->sweep().closed, 1u);
   EXPECT_EQ(must(authority->task(idle.task.id)).how, How::kIdle);
-  clock.advance(60min);
-  authority->confirm_view();
-  flush();
+  pass(60min);
   EXPECT_EQ(decide(call(expiring.task)).error().reason.text(), "the task is past its deadline");
   EXPECT_EQ(authority->sweep().closed, 1u);
   EXPECT_TRUE(must(authority->publish_log()));
@@ -39,8 +35,7 @@ TEST_F(Upkeep, AViewThatTheWriterDoesNotConfirmDenies) {  // S6
   const auto stale = decide(call(o.task));
   ASSERT_FALSE(stale.has_value());
   EXPECT_EQ(stale.error().reason.text(), "the view of live tasks is stale");
-  authority->confirm_view();
-  flush();
+  pass(0ms);
   EXPECT_TRUE(decide(call(o.task)).has_value());
 }
 
@@ -51,9 +46,7 @@ TEST_F(Upkeep, ABusyTaskWithAnIdleLimitCanBePausedAndMints) {
   r.order.presence_limit = 30s;
   const Opened o = opened(r);
   for (int i = 0; i < 5; ++i) {
-    clock.advance(20s);
-    authority->confirm_view();
-    flush();
+    pass(20s);
     ASSERT_TRUE(authority->heartbeat(o.task.id, clock.wall()).has_value());
     ASSERT_TRUE(decide(call(o.task)).has_value()) << i;
   }

@@ -5,14 +5,11 @@ refused, every write that the upstream saw has its permit in the log, and the ex
 offline and extends the one exported before the crash.
 """
 
-import http.client
-import http.server
 import json
 import os
 import pathlib
 import random
 import signal
-import socket
 import sys
 import threading
 import time
@@ -21,56 +18,17 @@ import uuid
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import agent as agents  # noqa: E402
 import identities  # noqa: E402
+import operator_socket  # noqa: E402
+from exported_log import read_events  # noqa: E402
 from processes import Workspace, wait_until  # noqa: E402
 from suite import Suite, equal, expect  # noqa: E402
+from upstream import Upstream  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STINT = os.environ.get("STINT_BIN", str(ROOT / "build/release/bin/stint"))
 VERIFY = os.environ.get("STINT_VERIFY_BIN", str(ROOT / "build/release/bin/stint-verify"))
 ROUNDS = int(os.environ.get("STINT_CRASH_ROUNDS", "10"))
 WORKERS = 4
-
-
-class Upstream:
-    """Counts what reaches it, by path."""
-
-    def __init__(self):
-        self.seen, lock = set(), threading.Lock()
-        seen = self.seen
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def answer(self):
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                with lock:
-                    seen.add((self.command, self.path))
-                self.send_response(200)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"ok")
-
-            do_GET = do_POST = answer
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.handle_error = lambda *_: None  # the gateway dies in the middle: expected
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
-class OperatorSocket(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=30)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(30)
-        self.sock.connect(self.path)
 
 
 class Server:
@@ -152,15 +110,7 @@ store:
         self.process.wait()
 
     def get(self, path):
-        connection = OperatorSocket(self.socket)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, json.loads(response.read() or b"null")
-        except OSError:
-            return 0, None
-        finally:
-            connection.close()
+        return operator_socket.get(self.socket, path)
 
     def cli(self, *words, **options):
         return self.space.run([STINT, *words], env=self.env, **options)
@@ -198,21 +148,6 @@ def work(server, known, stop):
         except Exception:  # the server dies under us: that is what this is about
             if not stop.is_set():
                 time.sleep(0.01)
-
-
-def read_events(directory):
-    """The entries of an exported log, from its bundles (C2SP tlog-tiles)."""
-    root = pathlib.Path(directory) / "tile" / "entries"
-    events = []
-    for bundle in sorted(root.rglob("*"), key=lambda p: str(p).replace(".p", "")):
-        if not bundle.is_file():
-            continue
-        data, at = bundle.read_bytes(), 0
-        while at < len(data):
-            size = int.from_bytes(data[at:at + 2], "big")
-            events.append(json.loads(data[at + 2:at + 2 + size]))
-            at += 2 + size
-    return events
 
 
 def check_after(server, known, upstream, previous, number):

@@ -25,6 +25,7 @@
 #include "stint/testkit/manual_clock.h"
 #include "stint/testkit/reveal.h"
 #include "stint/testkit/temp_dir.h"
+#include "stint/testkit/test_store.h"
 #include "stint/trust/issuer_keys.h"
 #include "stint/vault/vault.h"
 
@@ -68,7 +69,7 @@ class Edge {
         idler(agent("idler", crypto::Alg::kES256)),
         idp_key(make_key(crypto::Alg::kES256)),
         gate(entropy, limits) {
-    store = must_have(store::Store::open({.path = dir.file("stint.db"), .vfs = vfs}, clock));
+    store = must_have(open_test_store(dir.path(), clock, vfs));
     keys = must_have(keys::KeyRing::open(*store, root, "stint.test", entropy, clock.wall()));
     vault = must_have(vault::Vault::open(*store, root, entropy));
     authority =
@@ -238,8 +239,8 @@ class Edge {
   // Time goes by, and the view of live tasks keeps up with it.
   void pass(std::chrono::milliseconds by) {
     clock.advance(by);
-    authority->confirm_view();
-    log();  // waits for the writer, and so for the view
+    confirm_view(*authority, *store);
+    authority->keep_leases();
   }
   static rt::Co<Result<http::Response>> no_network(std::string) {
     co_return fail(Errc::kUnavailable, "no network in tests");

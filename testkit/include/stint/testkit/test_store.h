@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdlib>
+#include <future>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "stint/base/clock.h"
+#include "stint/store/store.h"
+#include "stint/testkit/postgres_server.h"
+
+// For tests that link the store; this header only includes it.
+namespace stint::testkit {
+
+inline bool on_postgres() {
+  const char* store = std::getenv("STINT_TEST_STORE");
+  return store != nullptr && std::string_view(store) == "postgres";
+}
+
+// The store that belongs to a directory, opened: SQLite, or with STINT_TEST_STORE=postgres a
+// database of its own on the process's own server, which has the time of day.
+inline Result<std::unique_ptr<store::Store>> open_test_store(const std::string& directory,
+                                                             const Clock& clock,
+                                                             const std::string& vfs = {}) {
+  if (!on_postgres())
+    return store::Store::open({.path = directory + "/stint.db", .vfs = vfs}, clock);
+  static const SystemClock now;
+  static std::map<std::string, std::string> urls;
+  auto& url = urls[directory];
+  if (url.empty()) url = PostgresServer::shared().database();
+  store::Options options;
+  options.postgres = store::PostgresOptions{.url = url, .password = nullptr};
+  return store::Store::open(std::move(options), now);
+}
+
+// Returns once the authority's view has been confirmed.
+template <class Authority>
+void confirm_view(Authority& authority, store::Store& store) {
+  authority.confirm_view();
+  std::promise<void> answered;  // in the order in which they were asked
+  store.sync([&](const Status&) { answered.set_value(); });
+  answered.get_future().wait();
+}
+
+}  // namespace stint::testkit
