@@ -81,6 +81,7 @@ class Authority::Impl {
   LiveView view;
   const NodeId node;
   Lease log_lease, sweep_lease;
+  std::atomic<bool> leases_kept{true};
   DecisionIds decision_ids;
 
   WallTime now() const { return parts.clock.wall(); }

@@ -193,10 +193,12 @@ Result<std::string> Authority::Impl::receipt_for(TaskId task, const merkle::Chec
 }
 
 void Authority::keep_leases() {
+  Status kept;
   for (Lease* lease : {&impl_->log_lease, &impl_->sweep_lease})
-    if (const Status kept = lease->keep(); !kept)
-      log::warning("a lease was not kept",
-                   {{"code", kept.error().code}, {"reason", kept.error().reason}});
+    if (const Status one = lease->keep(); !one) kept = one;
+  if (impl_->leases_kept.exchange(kept.has_value()) && !kept)  // said once
+    log::warning("leases are not kept",
+                 {{"code", kept.error().code}, {"reason", kept.error().reason}});
 }
 
 void Authority::give_up_leases() {

@@ -67,6 +67,7 @@ listen:
 store: {{url: "{fleet.database_url}"}}
 root_key: {{path: {fleet.root_key}, create: {"true" if number == 0 else "false"}}}
 limits: {{drain_timeout: 2s, contexts: 1}}
+audit: {{checkpoint_every: 1s}}
 {fleet.config}""")
         self.process = None
         self.log = f"node-{number}.log"
