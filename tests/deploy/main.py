@@ -6,6 +6,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "lib")]
 
+import chart  # noqa: E402
 import processes  # noqa: E402
 import stint_server  # noqa: E402
 import suite  # noqa: E402
@@ -23,7 +24,7 @@ def main():
     tests = suite.Suite(sys.argv[1:])
     with processes.Workspace("stint-deploy-") as space:
         world = World(space, tests)
-        for module in (unit,):
+        for module in (chart, unit):
             for name, test in list(vars(module).items()):
                 if name.startswith("test_") and test.__module__ == module.__name__:
                     tests.run(test, world)
