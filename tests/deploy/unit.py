@@ -111,6 +111,15 @@ def test_nothing_privileged_passes_the_filter(_):
         expect(call not in passing, f"{call} does not pass")
 
 
+def test_pages_name_files_that_are_there(_):
+    for page in ("docs/running.md", "deploy/helm/README.md", "deploy/container/README.md"):
+        with open(os.path.join(boot.ROOT, page)) as f:
+            named = set(re.findall(r"\b(?:deploy|tests|schema|docs)/[\w./-]*\w", f.read()))
+        expect(named, page)
+        for path in named:
+            expect(os.path.exists(os.path.join(boot.ROOT, path)), f"{page}: {path}")
+
+
 def inside(w, *words):
     """Boots, and takes over what the tests inside it said."""
     said = boot.run_inside(w.space, w.binary, words)
