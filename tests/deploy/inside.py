@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -70,6 +71,14 @@ def ready():
             return answer.status
     except (urllib.error.URLError, OSError):
         return None
+
+
+def in_progress():
+    """Requests that the control listener is at."""
+    with urllib.request.urlopen("http://127.0.0.1:7446/metrics", timeout=5) as answer:
+        found = re.search(r'(?m)^stint_requests_in_progress\{listener="control"\} (\d+)',
+                          answer.read().decode())
+    return int(found[1])
 
 
 def start():
@@ -221,6 +230,23 @@ def test_stop_drains(_):
     equal(show("ExecMainStatus"), "0")
     equal(serve_log().count('"stopped","clean":true'), before + 1, serve_log()[-500:])
     expect(not os.path.exists(HOME + "/operator.sock"), "nothing left to talk to")
+
+
+def test_stop_gives_way_to_a_longer_drain(_):
+    """The unit's limit is shorter than the drain of stint.yaml: the program asks for more."""
+    drop_in("hasty", "[Service]\nTimeoutStopSec=1s\n"
+                     "Environment=STINT_LIMITS__DRAIN_TIMEOUT=3s STINT_LIMITS__HEADER_TIMEOUT=60s\n")
+    start()
+    with socket.create_connection(("127.0.0.1", 7443)) as slow:  # a call under way that never ends
+        slow.sendall(b"POST /oauth/token HTTP/1.1\r\nHost: 127.0.0.1:7443\r\n"
+                     b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 99\r\n\r\n")
+        processes.wait_until("the call", lambda: in_progress() >= 1)
+        begun = time.monotonic()
+        stop()
+        took = time.monotonic() - begun
+    equal(show("Result"), "success", "it was not killed")
+    expect(2.5 < took < 10, f"it drained for {took:.1f} s")
+    without("hasty")
 
 
 def test_refused_configuration_is_not_tried_again(_):
