@@ -26,6 +26,11 @@ node_is_new_enough() {
   version=$(node --version 2>/dev/null) && [ -n "$version" ] || return 1
   command -v npm >/dev/null && at_least 18 "${version#v}"
 }
+go_is_new_enough() {
+  local version
+  version=$(GOTOOLCHAIN=local go version 2>/dev/null | awk '{print $3}') && [ -n "$version" ] || return 1
+  at_least 1.19 "${version#go}"
+}
 # Debian's own Python is preferred: what a version manager puts first on PATH may lack anything.
 pick_python() {
   if [ -x /usr/bin/python3 ]; then echo /usr/bin/python3; else command -v python3 || true; fi
@@ -44,6 +49,7 @@ wanted_packages() {
       '') ;;
       if:rust) ! rust_is_new_enough || continue ;;
       if:node) ! node_is_new_enough || continue ;;
+      if:go) ! go_is_new_enough || continue ;;
       if:venv) ! python_makes_venvs || continue ;;
       *) die "apt-packages.txt: unknown condition '$condition'" ;;
     esac
@@ -103,10 +109,15 @@ install_node_modules() {
   (cd tests/interop && npm ci --no-audit --no-fund --loglevel=error)
 }
 install_python_packages() {
-  say "installing the interop suite's Python packages (requirements.txt)"
+  say "installing the suites' Python packages (requirements.txt)"
   rm -rf "$VENV"
   "$(pick_python)" -m venv "$VENV"
-  "$VENV/bin/pip" install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
+  "$VENV/bin/pip" install --quiet --disable-pip-version-check -r tests/interop/requirements.txt \
+    -r tests/deploy/requirements.txt
+}
+fetch_go_modules() {
+  say "fetching the deployment suite's Go modules (go.sum)"
+  (cd tests/deploy/tools && GOTOOLCHAIN=local go mod download)
 }
 
 install_packages
@@ -118,6 +129,10 @@ if [ -f tests/interop/package-lock.json ]; then
   once tests/interop/node_modules/.stint-installed tests/interop/package-lock.json -- install_node_modules
 fi
 if [ -f tests/interop/requirements.txt ]; then
-  once "$VENV/.stint-installed" tests/interop/requirements.txt -- install_python_packages
+  once "$VENV/.stint-installed" tests/interop/requirements.txt tests/deploy/requirements.txt -- \
+    install_python_packages
+fi
+if [ -f tests/deploy/tools/go.sum ]; then
+  once "$(go env GOMODCACHE)/.stint-fetched" tests/deploy/tools/go.sum -- fetch_go_modules
 fi
 note "set-up: nothing is missing (clang-19, $(cargo --version | cut -d' ' -f1-2), $JOBS compile jobs)"

@@ -376,6 +376,8 @@ Outcome<void> Service::start() {
   return {};
 }
 
+bool Service::answers(milliseconds within) const { return impl_->runtime->answers(within); }
+
 bool Service::stop() {
   if (!impl_->started || std::exchange(impl_->stopped, true)) return true;
   Impl& s = *impl_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/json/fwd.hpp>
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <memory>
@@ -23,7 +24,7 @@ struct Addresses {
 // The whole service in one object: store, keys, vault, authority, the edge and its listeners,
 // upkeep. Construction order is dependency order; stop() goes the other way.
 //
-// Threads:   open(), start() and stop() from one, the main thread.
+// Threads:   open(), start(), answers() and stop() from one, the main thread.
 // Ownership: owns all its parts; borrows clock and entropy, which outlive it.
 // Errors:    of open(): what was being done, and its reason. Nothing is left listening then.
 // Closed:    listens beyond loopback only with TLS.
@@ -44,6 +45,8 @@ class Service {
   const Addresses& addresses() const;
   // From now on requests are answered. Appends server.started.
   Outcome<void> start();
+  // Whether every event loop runs what it is given within this time. Between start() and stop().
+  bool answers(std::chrono::milliseconds within) const;
   // Refuses new work, lets what runs end within the drain timeout, cuts the rest, appends
   // server.stopped, signs the log. True: nothing had to be cut. Idempotent.
   bool stop();

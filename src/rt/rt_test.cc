@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -198,6 +199,22 @@ TEST(Subscription, NotAfterItIsGone) {
     ASSERT_FALSE(wrong);
   }
   runtime.stop();
+}
+
+TEST(Runtime, AnswersWhileEveryLoopTurns) {
+  Runtime runtime(3);
+  EXPECT_FALSE(runtime.answers(1ms)) << "nothing turns before start()";
+  runtime.start();
+  EXPECT_TRUE(runtime.answers(1min));
+  std::latch held(1), release(1);
+  post(runtime.executor(1), [&] {
+    held.count_down();
+    release.wait();
+  });
+  held.wait();
+  EXPECT_FALSE(runtime.answers(1ms)) << "one of three hangs";
+  release.count_down();
+  EXPECT_TRUE(runtime.answers(1min));
 }
 
 TEST(Runtime, StopsWithSuspendedCoroutines) {

@@ -3,7 +3,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <condition_variable>
 #include <exception>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -51,6 +53,23 @@ void Runtime::start() {
 }
 
 bool Runtime::running() const { return !impl_->threads.empty(); }
+
+bool Runtime::answers(std::chrono::milliseconds within) const {
+  struct Roll {  // of the loops that were not heard yet; the last of them to answer frees it
+    std::mutex mutex;
+    std::condition_variable changed;
+    int missing;
+  };
+  const auto roll = std::make_shared<Roll>();
+  roll->missing = size();
+  for (int i = 0; i < size(); ++i)
+    post(executor(i), [roll] {
+      const std::lock_guard lock(roll->mutex);
+      if (--roll->missing == 0) roll->changed.notify_one();
+    });
+  std::unique_lock lock(roll->mutex);
+  return roll->changed.wait_for(lock, within, [&] { return roll->missing == 0; });
+}
 
 void Runtime::stop() {
   for (auto& context : impl_->contexts) context->stop();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 
@@ -29,6 +30,9 @@ class Runtime {
 
   void start();  // once
   bool running() const;
+  // Whether every loop ran a function that was posted to it now, within this time. Blocks; not from
+  // a loop's thread. What a loop runs too late is harmless.
+  bool answers(std::chrono::milliseconds within) const;
   // Ends the loops where they are and joins the threads; suspended coroutines are destroyed with
   // the Runtime, on this thread. Drain the servers first. Idempotent. Not from a loop's thread.
   void stop();
