@@ -189,7 +189,24 @@ CREATE INDEX owed_next ON owed (next);
 CREATE INDEX owed_task ON owed (task) WHERE task IS NOT NULL;
 )sql";
 
-constexpr std::array<const char*, 1> kMigrations{kVersion1};
+// Signing keys over time. A key is 'published' with no `activated` while it is the next one, 'live'
+// while it signs, 'published' again as a former one while its tokens live, 'retired' with its
+// sealed half wiped. A token tells its key, so that what a revocation kills can be counted; those
+// of before tell none.
+constexpr char kVersion2[] = R"sql(
+ALTER TABLE signing_key ADD COLUMN activates INTEGER;  -- the next one: does not sign before
+ALTER TABLE signing_key ADD COLUMN activated INTEGER;  -- null and live: since it was created
+ALTER TABLE signing_key ADD COLUMN retires INTEGER;    -- a former one: its last token is dead then
+ALTER TABLE signing_key ADD COLUMN retired INTEGER;
+ALTER TABLE signing_key ADD COLUMN revoked INTEGER;    -- null: not
+-- Also when two nodes rotate at once: one key signs, and one is next.
+CREATE UNIQUE INDEX signing_key_live ON signing_key (purpose, alg) WHERE state = 'live';
+CREATE UNIQUE INDEX signing_key_next ON signing_key (purpose, alg)
+  WHERE state = 'published' AND activated IS NULL;
+ALTER TABLE token ADD COLUMN kid TEXT;
+)sql";
+
+constexpr std::array<const char*, 2> kMigrations{kVersion1, kVersion2};
 
 }  // namespace
 
