@@ -1,15 +1,11 @@
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 
+#include "config_file.h"
 #include "context.h"
-#include "files.h"
 #include "process.h"
 #include "service.h"
 #include "stint/base/log.h"
 #include "stint/codec/json.h"
-
-extern char** environ;
 
 namespace stint::cli {
 namespace {
@@ -19,36 +15,12 @@ struct ServeOptions {
   bool json = false;
 };
 
-resource::Environment variables() {
-  resource::Environment out;
-  for (char** e = environ; *e != nullptr; ++e) {
-    const std::string_view pair(*e);
-    const auto eq = pair.find('=');
-    if (eq != std::string_view::npos) out.emplace(pair.substr(0, eq), pair.substr(eq + 1));
-  }
-  return out;
-}
-
 Exit serve(const ServeOptions& o, Context& ctx) {
   EndSignals signals;  // before any thread
   if (const auto ok = keep_memory_private(); !ok)
     log::warning("memory is not private", {{"reason", ok.error().reason}});
-  std::optional<resource::File> file;
-  if (!o.config.empty()) {
-    auto bytes = read_file(o.config, 256 * 1024);
-    if (!bytes) return ctx.io.failed(Failure::of(bytes.error(), "cannot read " + o.config), o.json);
-    file = resource::File{o.config, *std::move(bytes)};
-  }
-  auto config = resource::parse_config(file, variables());
-  if (!config) {
-    json::Array problems;
-    for (const auto& p : config.error()) {
-      ctx.io.say(p.str());
-      problems.emplace_back(p.str());
-    }
-    if (o.json) ctx.io.json(json::Object{{"ok", false}, {"problems", std::move(problems)}});
-    return Exit::kUsage;
-  }
+  auto config = load_config(ctx, o.config, true, o.json);
+  if (!config) return config.error();
   log::set_threshold(config->log.level);
   auto service = Service::open(
       {.config = *std::move(config), .home = ctx.home, .version = std::string(kVersion)}, ctx.clock,

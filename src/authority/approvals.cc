@@ -25,6 +25,7 @@ std::optional<std::string> Authority::Impl::answerable(const Directory& dir,
 
 void Authority::Impl::apply(const Changes& changes) {
   if (changes.directory) set_directory(changes.directory);
+  if (changes.keys) set_keys(changes.keys);
   for (const auto& task : changes.tasks) view.put(task);
   for (const auto& r : changes.revoked) view.revoke(r.task, r.token, r.expires);
   for (const ApprovalId id : changes.settled) {
