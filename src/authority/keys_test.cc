@@ -4,10 +4,11 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
+#include <thread>
 
 #include "authority_for_test.h"
-#include "stint/authority/rewrap.h"
 #include "stint/keys/key_changes.h"
 
 namespace stint::authority {
@@ -274,52 +275,31 @@ TEST_F(KeysOverTime, ATokenOfALaggingNodeIsNotRecordedPastItsKeysEnd) {
   EXPECT_EQ(mint_there().error().reason.text(), "the signing key changed meanwhile");
 }
 
-TEST_F(KeysOverTime, EverythingIsSealedAnewInOneTransaction) {
+// Keys change under tokens that are minted and verified at that very moment, on other threads.
+TEST_F(KeysOverTime, RotatingUnderLoadRefusesNothing) {
   const auto task = opened();
-  const std::string token = mint(task);
-  rotate();
-  const auto next_root = crypto::RootKey::generate(entropy);
-  const auto wrong = crypto::RootKey::generate(entropy);
-  const auto copy = [](const crypto::RootKey& k) {
-    return keys::NewRoot{
-        .key = must(crypto::RootKey::from_bytes(k.export_plain())), .salt = {}, .wrapped = {}};
+  std::atomic<bool> stop{false};
+  std::atomic<int> minted{0}, refused{0};
+  const auto work = [&] {
+    while (!stop) {
+      const auto token = rt::block_on(authority->mint(minting(task)));
+      const bool good = token && verified(token->token.token).has_value() &&
+                        authority->introspect(token->token.token, "coder", clock.wall());
+      ++(good ? minted : refused);
+    }
   };
-  const auto sealing = [&](const crypto::RootKey& from, const crypto::RootKey& to) {
-    return rewrap(*store, from, copy(to), entropy, Actor::local_operator(0), clock.wall());
-  };
-  EXPECT_EQ(sealing(root, root).error().reason.text(), "the new root key is the old one");
-  EXPECT_EQ(sealing(wrong, next_root).error().reason.text(), "sealed under another root key");
-  EXPECT_EQ(count("root.rewrapped"), 0u);
-  const auto done = must(sealing(root, next_root));
-  EXPECT_EQ(done.keys, 5u);
-  EXPECT_EQ(done.credentials, 1u);
-  EXPECT_NE(done.from, done.to);
-
-  close_all();
-  store = must(store::Store::open({.path = dir.file("stint.db")}, clock));
-  EXPECT_EQ(
-      keys::KeyRing::open(*store, root, "stint.test", entropy, clock.wall()).error().reason.text(),
-      "sealed under another root key");
-  EXPECT_EQ(vault::Vault::open(*store, root, entropy).error().reason.text(),
-            "sealed under another root key");
-  store.reset();
-  root = must(crypto::RootKey::from_bytes(next_root.export_plain()));
-  open();
-  EXPECT_TRUE(verified(token).has_value());
-  EXPECT_EQ(testkit::text_of(must(vault->release("git-password")).secret), "test-password-planted");
-}
-
-// A value altered at rest stops it, and nothing is changed: not half of it either.
-TEST_F(KeysOverTime, SealingAnewIsWholeOrNotAtAll) {
-  must(store->write_sync([](store::Tx& tx) {
-    tx.append({"test.happened", std::nullopt, "{}", {}});
-    return tx.run(
-        "UPDATE credential SET sealed = (SELECT sealed FROM signing_key WHERE purpose = 'log')");
-  }));
-  const auto r = rewrap(*store, root, {.key = crypto::RootKey::generate(entropy)}, entropy,
-                        Actor::local_operator(0), clock.wall());
-  EXPECT_EQ(r.error().reason.text(), "sealed blob altered or out of place");
-  EXPECT_TRUE(keys::KeyRing::open(*store, root, "stint.test", entropy, clock.wall()).has_value());
+  std::jthread one(work), two(work);
+  for (int i = 0; i < 20; ++i) {
+    rotate(true);
+    EXPECT_TRUE(authority->reload_keys().has_value());
+    const int seen = minted;
+    while (minted < seen + 3 && refused == 0) std::this_thread::yield();
+  }
+  stop = true;
+  one.join();
+  two.join();
+  EXPECT_EQ(refused, 0);
+  EXPECT_EQ(in_state("former").size(), 20u);
 }
 
 // --- the property: random sequences, against a model that is slow and obvious ---

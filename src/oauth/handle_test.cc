@@ -71,7 +71,10 @@ TEST_F(ServedTest, OpensOverTheWire) {
 
 TEST_F(ServedTest, LimitsAndPaths) {
   EXPECT_EQ(call("GET", "/.well-known/oauth-authorization-server", {}, "").status, 200);
-  EXPECT_EQ(call("GET", "/oauth/jwks", {}, "").status, 200);
+  const auto jwks = call("GET", "/oauth/jwks", {}, "");
+  EXPECT_EQ(jwks.status, 200);
+  // Half of the time for which a key is published before it signs.
+  EXPECT_EQ(jwks.headers.one("Cache-Control"), "public, max-age=300");
   EXPECT_EQ(call("GET", "/oauth/nothing", {}, "").status, 404);
   const auto get = call("GET", "/oauth/token", {}, "");
   EXPECT_EQ(get.status, 405);
