@@ -173,8 +173,11 @@ Outcome<void> Service::Impl::open_edge() {
       entropy, proof::GateLimits{.proof_age = config().tokens.dpop_max_age});
   tables = std::make_unique<TableBuilder>();
   gate->on_hot_key([this](const crypto::PublicKey& key) { tables->add(key); });
-  for (const jose::Jwk& ours : authority->token_keys()->keys())
-    if (ours.alg == crypto::Alg::kES256) tables->add(ours.key);  // verified with every new token
+  authority->on_keys([this](const jose::JwkSet& ours) {  // verified with every new token
+    for (const jose::Jwk& key : ours.keys())
+      if (key.alg == crypto::Alg::kES256 && !crypto::HotKeys::has_table(key.key))
+        tables->add(key.key);
+  });
   issuer_keys = std::make_unique<trust::IssuerKeys>(
       clock, trust::IssuerKeys::over_network(clock, *client_tls));
   opener = std::make_unique<opening::Opener>(*authority, *issuer_keys, entropy);

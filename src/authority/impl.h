@@ -91,6 +91,8 @@ class Authority::Impl {
     directory_.store(std::move(d), std::memory_order_release);
   }
 
+  std::function<void(const jose::JwkSet&)> on_keys;  // under keys_mutex
+  std::mutex keys_mutex;                             // of those who replace keys
   std::shared_ptr<const Keys> keys() const { return keys_.load(std::memory_order_acquire); }
   // An older set than the present one is passed over.
   void set_keys(std::shared_ptr<const keys::KeySet> set);
@@ -263,7 +265,6 @@ class Authority::Impl {
   }
 
   std::atomic<std::shared_ptr<const Directory>> directory_;
-  std::mutex keys_mutex_;  // of those who replace them
   std::atomic<std::shared_ptr<const Keys>> keys_;
   std::mutex answers_mutex_;
   std::unordered_map<ApprovalId, std::weak_ptr<rt::SharedEvent>> answers_;

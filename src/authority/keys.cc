@@ -64,10 +64,11 @@ Status revocable(const keys::KeyInfo* key) {
 }  // namespace
 
 void Authority::Impl::set_keys(std::shared_ptr<const keys::KeySet> set) {
-  const std::lock_guard lock(keys_mutex_);
+  const std::lock_guard lock(keys_mutex);
   const auto before = keys();
   if (before && before->set->version() > set->version()) return;
   parts.keys.adopt(set);
+  if (on_keys) on_keys(*set->public_keys());
   jose::AccessTokenVerifier verifier(settings.issuer, settings.issuer, set->public_keys());
   keys_.store(std::make_shared<const Keys>(std::move(set), std::move(verifier)),
               std::memory_order_release);
@@ -77,6 +78,12 @@ keys::Schedule Authority::Impl::schedule() const {
   return {.rotate_every = settings.rotate_keys_every,
           .publish_ahead = settings.publish_keys_ahead,
           .token_ttl = settings.limits.token_ttl};
+}
+
+void Authority::on_keys(std::function<void(const jose::JwkSet&)> f) {
+  const std::lock_guard lock(impl_->keys_mutex);
+  f(*impl_->keys()->set->public_keys());
+  impl_->on_keys = std::move(f);
 }
 
 std::vector<KeyView> Authority::keys() const {

@@ -131,6 +131,15 @@ TEST_F(KeysOverTime, TheScheduleRotatesEveryAlgorithmAndTwiceChangesNothing) {
   EXPECT_EQ(count("key.activated"), 3u);
 }
 
+// Whoever prepares for verifying hears of a key before it signs.
+TEST_F(KeysOverTime, EachChangeIsTold) {
+  std::vector<std::size_t> told;
+  authority->on_keys([&](const jose::JwkSet& keys) { told.push_back(keys.keys().size()); });
+  rotate();
+  must(revoke(live()));
+  EXPECT_THAT(told, ElementsAre(3u, 4u, 3u));
+}
+
 TEST_F(KeysOverTime, WithoutAScheduleKeysStay) {
   settings.rotate_keys_every = 0s;
   reopen();

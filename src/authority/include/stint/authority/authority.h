@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -113,6 +114,10 @@ class Authority {
   std::string jwks() const;                                // to publish
   // Of tokens for us, and for any audience. Take it anew for each token: keys come and go.
   std::shared_ptr<const jose::AccessTokenVerifier> verifier() const;
+
+  // Called now and after each change, with all that verify: for tables that make verifying fast. On
+  // the thread that makes the change, which must not be kept. Set before the first request.
+  void on_keys(std::function<void(const jose::JwkSet&)> f);
 
   // --- keys (keys.cc) ---
   std::vector<KeyView> keys() const;  // all but the oldest retired ones, by creation
