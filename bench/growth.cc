@@ -129,6 +129,7 @@ Decisions decisions_of(World& world, std::size_t count) {
     out.list.push_back(
         {.task = task->id,
          .token = TokenId::random(world.entropy),
+         .kid = world.authority->token_keys()->find("", crypto::Alg::kES256)->kid,
          .token_grants = std::make_shared<const std::vector<domain::Grant>>(task->grants),
          .call = {.task = task->id,
                   .upstream = "plain",

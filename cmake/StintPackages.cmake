@@ -8,6 +8,7 @@ find_package(simdjson REQUIRED)
 find_package(PostgreSQL REQUIRED)
 find_package(SQLite3 REQUIRED)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(P11KIT REQUIRED IMPORTED_TARGET p11-kit-1)
 # The allocator of the programs (docs/adr/0011). Sanitizers bring their own.
 add_library(stint_allocator INTERFACE)
 if(NOT STINT_SANITIZE AND NOT STINT_FUZZ)

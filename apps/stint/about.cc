@@ -1,8 +1,7 @@
-// stint version, whoami, keys list.
+// stint version, whoami.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include "listing.h"
@@ -27,25 +26,6 @@ Exit whoami(Context& ctx, bool as_json) {
   return show_object(ctx, *body, as_json);
 }
 
-Exit keys(Context& ctx, bool as_json) {
-  const auto remote = Remote::connect(ctx);
-  if (!remote) return ctx.io.failed(remote.error(), as_json);
-  const auto body = remote->get("/v1/keys");
-  if (!body) return ctx.io.failed(body.error(), as_json);
-  if (as_json) {
-    ctx.io.json(*body);
-    return Exit::kDone;
-  }
-  std::vector<std::vector<std::string>> rows;
-  if (const auto list = json::optional_array_at(*body, "keys"); list && *list)
-    for (const json::Value& v : **list)
-      if (v.is_object())
-        rows.push_back({"token", text_of(v.get_object(), "alg"), text_of(v.get_object(), "kid")});
-  rows.push_back({"log", "EdDSA", text_of(*body, "log")});
-  ctx.io.data(table({"USE", "ALG", "KEY"}, rows));
-  return Exit::kDone;
-}
-
 }  // namespace
 
 void add_about(CLI::App& app, Context& ctx) {
@@ -57,9 +37,6 @@ void add_about(CLI::App& app, Context& ctx) {
   };
   add(app, "version", "Which version this is", version);
   add(app, "whoami", "Who the server takes you for", whoami);
-  auto* keys_noun = app.add_subcommand("keys", "The server's own keys");
-  keys_noun->require_subcommand(1);
-  add(*keys_noun, "list", "Public keys: of tokens, of the log", keys);
 }
 
 }  // namespace stint::cli

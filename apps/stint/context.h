@@ -38,6 +38,7 @@ void add_approval(CLI::App& app, Context& ctx);
 void add_inventory(CLI::App& app, Context& ctx);
 void add_policy(CLI::App& app, Context& ctx);
 void add_log(CLI::App& app, Context& ctx);
+void add_keys(CLI::App& app, Context& ctx);
 void add_about(CLI::App& app, Context& ctx);
 void add_doctor(CLI::App& app, Context& ctx);
 void add_run(CLI::App& app, Context& ctx);

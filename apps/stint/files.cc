@@ -67,6 +67,21 @@ Result<std::string> read_private_file(const std::string& path, std::size_t limit
   return read_checked(path, limit, true);
 }
 
+Result<std::string> read_line_of_stdin(std::size_t limit) {
+  std::string out;
+  out.reserve(limit + 1);  // in one piece: growth leaves copies behind
+  for (;;) {
+    char c = 0;
+    const ssize_t n = ::read(STDIN_FILENO, &c, 1);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail(Errc::kIo, "file cannot be read");
+    if (n == 0 && out.empty()) return fail(Errc::kMissing, "nothing was given");
+    if (n == 0 || c == '\n') return out;
+    if (out.size() == limit) return fail(Errc::kTooLarge, "file is too large");
+    out.push_back(c);
+  }
+}
+
 Status write_file(const std::string& path, std::string_view bytes, unsigned mode) {
   const std::string beside = path + ".new";
   {

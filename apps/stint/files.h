@@ -17,6 +17,10 @@ Result<std::string> read_file(const std::string& path, std::size_t limit);
 // Errors: also kDenied.
 Result<std::string> read_private_file(const std::string& path, std::size_t limit);
 
+// One line of standard input without its line feed, byte by byte: what follows is somebody else's.
+// The caller wipes it. Errors: kMissing "nothing was given", kTooLarge, kIo.
+Result<std::string> read_line_of_stdin(std::size_t limit);
+
 // Written beside and moved over, so that a reader sees the old or the new. Errors: kIo.
 Status write_file(const std::string& path, std::string_view bytes, unsigned mode);
 

@@ -1,7 +1,6 @@
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 
+#include "config_file.h"
 #include "context.h"
 #include "files.h"
 #include "process.h"
@@ -10,8 +9,6 @@
 #include "stint/codec/json.h"
 #include "supervisor.h"
 
-extern char** environ;
-
 namespace stint::cli {
 namespace {
 
@@ -19,16 +16,6 @@ struct ServeOptions {
   std::string config;
   bool json = false;
 };
-
-resource::Environment variables() {
-  resource::Environment out;
-  for (char** e = environ; *e != nullptr; ++e) {
-    const std::string_view pair(*e);
-    const auto eq = pair.find('=');
-    if (eq != std::string_view::npos) out.emplace(pair.substr(0, eq), pair.substr(eq + 1));
-  }
-  return out;
-}
 
 // What a drain leaves to do: the last events and a checkpoint, on a slow disk.
 constexpr std::chrono::seconds kAfterTheDrain{15};
@@ -59,22 +46,8 @@ Exit serve(const ServeOptions& o, Context& ctx) {
     log::warning("memory is not private", {{"reason", ok.error().reason}});
   const Supervisor supervisor(environment("NOTIFY_SOCKET"), environment("WATCHDOG_USEC"),
                               environment("WATCHDOG_PID"), ::getpid());
-  std::optional<resource::File> file;
-  if (!o.config.empty()) {
-    auto bytes = read_file(o.config, 256 * 1024);
-    if (!bytes) return ctx.io.failed(Failure::of(bytes.error(), "cannot read " + o.config), o.json);
-    file = resource::File{o.config, *std::move(bytes)};
-  }
-  auto config = resource::parse_config(file, variables());
-  if (!config) {
-    json::Array problems;
-    for (const auto& p : config.error()) {
-      ctx.io.say(p.str());
-      problems.emplace_back(p.str());
-    }
-    if (o.json) ctx.io.json(json::Object{{"ok", false}, {"problems", std::move(problems)}});
-    return Exit::kUsage;
-  }
+  auto config = load_config(ctx, o.config, true, o.json);
+  if (!config) return config.error();
   log::set_threshold(config->log.level);
   if (const auto ok = lock_growing_memory(); !ok)
     log::info("memory may be swapped out", {{"reason", ok.error().reason}});

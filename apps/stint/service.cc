@@ -10,12 +10,12 @@
 
 #include "files.h"
 #include "front.h"
+#include "root_key.h"
 #include "stint/api/operations.h"
 #include "stint/audit/event.h"
 #include "stint/codec/json.h"
 #include "stint/codec/url.h"
 #include "stint/keys/key_ring.h"
-#include "stint/keys/root_source.h"
 #include "stint/reaper/reaper.h"
 #include "stint/rt/runtime.h"
 #include "stint/store/store.h"
@@ -106,7 +106,6 @@ struct Service::Impl {
   bool started = false, stopped = false;
 
   Outcome<void> open_store();
-  Outcome<crypto::RootKey> root_key();
   Outcome<void> open_state();
   Outcome<void> open_edge();
   Outcome<void> listen_all();
@@ -152,35 +151,8 @@ Outcome<void> Service::Impl::open_store() {
   return {};
 }
 
-Outcome<crypto::RootKey> Service::Impl::root_key() {
-  const auto& c = config().root_key;
-  const std::string path = c.path.empty() ? join_path(options.home, "root.key") : c.path;
-  Result<crypto::RootKey> key = fail(Errc::kInternal, "no root key source");
-  switch (c.source) {
-    case resource::RootKeySource::kFile:
-      key = c.create ? keys::root_key_from_file_or_create(path, entropy)
-                     : keys::root_key_from_file(path);
-      break;
-    case resource::RootKeySource::kSystemd:
-      key = keys::root_key_from_credential(environment("CREDENTIALS_DIRECTORY"));
-      break;
-    case resource::RootKeySource::kPassphrase: {
-      std::string passphrase;
-      const WipeAtEnd wiped(passphrase);
-      auto line = read_file("-", 4096);  // never from the environment or the command line
-      if (!line) return std::unexpected(Failure::of(line.error(), "no passphrase on stdin"));
-      passphrase = *std::move(line);
-      while (passphrase.ends_with('\n')) passphrase.pop_back();
-      key = keys::root_key_from_passphrase(std::move(passphrase), *store, entropy);
-      break;
-    }
-  }
-  if (!key) return std::unexpected(Failure::of(key.error(), "cannot take the root key"));
-  return *std::move(key);
-}
-
 Outcome<void> Service::Impl::open_state() {
-  auto root = root_key();
+  auto root = take_root_key(config().root_key, options.home, *store, entropy);
   if (!root) return std::unexpected(root.error());
   const WallTime now = clock.wall();
   const std::string origin = config().server.trust_domain.empty() ? host_of(addresses.issuer)
@@ -206,6 +178,8 @@ Outcome<void> Service::Impl::open_state() {
   s.feed_max_age = c.feed.max_age;
   s.strict_audit = c.audit.durability == resource::Durability::kStrict;
   if (const auto alg = crypto::parse_alg(c.tokens.alg)) s.token_alg = *alg;
+  s.rotate_keys_every = c.keys.rotate_every;
+  s.publish_keys_ahead = c.keys.publish_ahead;
   auto opened = authority::Authority::open(
       {.store = *store, .keys = *keys, .vault = *vault, .clock = clock, .entropy = entropy},
       std::move(s));
@@ -223,8 +197,11 @@ Outcome<void> Service::Impl::open_edge() {
       entropy, proof::GateLimits{.proof_age = config().tokens.dpop_max_age});
   tables = std::make_unique<TableBuilder>();
   gate->on_hot_key([this](const crypto::PublicKey& key) { tables->add(key); });
-  for (const jose::Jwk& ours : authority->token_keys()->keys())
-    if (ours.alg == crypto::Alg::kES256) tables->add(ours.key);  // verified with every new token
+  authority->on_keys([this](const jose::JwkSet& ours) {  // verified with every new token
+    for (const jose::Jwk& key : ours.keys())
+      if (key.alg == crypto::Alg::kES256 && !crypto::HotKeys::has_table(key.key))
+        tables->add(key.key);
+  });
   issuer_keys = std::make_unique<trust::IssuerKeys>(
       clock, trust::IssuerKeys::over_network(clock, *client_tls));
   opener = std::make_unique<opening::Opener>(*authority, *issuer_keys, entropy);

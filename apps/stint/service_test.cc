@@ -5,12 +5,15 @@
 
 #include <boost/json/object.hpp>
 
+#include "../../src/keys/softhsm_for_test.h"
+#include "root_key.h"
 #include "stint/audit/event.h"
 #include "stint/codec/json.h"
 #include "stint/crypto/system_entropy.h"
 #include "stint/jose/client_assertion.h"
 #include "stint/jose/dpop.h"
 #include "stint/jose/jwk.h"
+#include "stint/keys/key_ring.h"
 #include "stint/net/client.h"
 #include "stint/store/store.h"
 #include "stint/testkit/manual_clock.h"
@@ -100,6 +103,16 @@ class Served {
     return out;
   }
 
+  std::string get(const std::string& path) {
+    return send({.url = service->addresses().issuer + path}).body;
+  }
+  // Returns the state directory, which nobody uses any more.
+  std::string stop() {
+    EXPECT_TRUE(service->stop());
+    service.reset();
+    return home.path();
+  }
+
  private:
   http::Response send(net::SimpleRequest request) {
     return must(
@@ -159,6 +172,55 @@ TEST(Service, TellsWhatItCountedBeforeItStops) {
   EXPECT_EQ(told->reason, "not a handle");
   EXPECT_EQ(told->count, 2);
   EXPECT_TRUE(std::holds_alternative<audit::ServerStopped>(log.back()));
+}
+
+// --- root_key: source pkcs11 ---
+class FromToken : public testing::Test {
+ protected:
+  void SetUp() override {
+    keys::testing::make_softhsm_in(space.path());
+    std::ofstream(pin_file) << keys::testing::kPin << "\n";
+    ::chmod(pin_file.c_str(), 0600);
+  }
+  resource::Environment variables() const {
+    return {{"STINT_ROOT_KEY__SOURCE", "pkcs11"},
+            {"STINT_ROOT_KEY__URI", keys::testing::kUri},
+            {"STINT_ROOT_KEY__MODULE", keys::testing::kModule},
+            {"STINT_ROOT_KEY__PIN_FILE", pin_file}};
+  }
+  testkit::TempDir space;
+  std::string pin_file = space.file("pin-test");
+};
+
+TEST_F(FromToken, AServiceComesUpAndComesUpAgain) {
+  Served first(variables());
+  EXPECT_NE(first.get("/oauth/jwks").find("ES256"), std::string::npos);
+  const std::string home = first.stop();
+  EXPECT_FALSE(std::ifstream(home + "/root.key").good()) << "no key lies on the disk";
+
+  auto config = resource::parse_config({}, variables());
+  ASSERT_TRUE(config.has_value());
+  testkit::ManualClock clock;
+  crypto::SystemEntropy entropy;
+  auto store = must(store::Store::open({.path = home + "/stint.db"}, clock));
+  const auto root = take_root_key(config->root_key, home, *store, entropy);
+  ASSERT_TRUE(root.has_value()) << root.error().reason;
+  EXPECT_TRUE(keys::KeyRing::open(*store, *root, "127.0.0.1", entropy, clock.wall()).has_value());
+}
+
+TEST_F(FromToken, WhatIsWrongIsSaidAndEndsWithOne) {
+  std::ofstream(pin_file, std::ios::trunc) << "wrong-test-pin";
+  auto config = resource::parse_config({}, variables());
+  ASSERT_TRUE(config.has_value());
+  const testkit::TempDir home;
+  testkit::ManualClock clock;
+  crypto::SystemEntropy entropy;
+  auto store = must(store::Store::open({.path = home.file("stint.db")}, clock));
+  const auto root = take_root_key(config->root_key, home.path(), *store, entropy);
+  ASSERT_FALSE(root.has_value());
+  EXPECT_EQ(root.error().title, "cannot take the root key");
+  EXPECT_EQ(root.error().reason, "the PKCS#11 PIN is wrong");
+  EXPECT_EQ(root.error().exit, Exit::kRefused);
 }
 
 }  // namespace

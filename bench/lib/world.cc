@@ -146,6 +146,7 @@ rt::Co<Result<authority::Verdict>> Authorizer::operator()(const http::RequestHea
   }
   authority::CallRequest call{.task = token->task(),
                               .token = token->id(),
+                              .kid = token->token().kid(),
                               .token_grants = token->grants(),
                               .call = {.task = token->task(),
                                        .upstream = entry->upstream.name,

@@ -101,9 +101,8 @@ rt::Co<std::optional<http::Response>> Core::take_person(Call* call, std::string 
 
 rt::Co<std::optional<http::Response>> Core::take_agent(Call* call) {
   const std::string& issuer = parts.authority.settings().issuer;
-  const jose::AccessTokenVerifier verifier(issuer, issuer, parts.authority.token_keys());
   auto checked = parts.gate.at_resource(
-      call->head, call->peer, issuer + call->target.path, verifier, issuer,
+      call->head, call->peer, issuer + call->target.path, *parts.authority.verifier(), issuer,
       settings.dpop_nonce ? proof::NonceRule::kRequired : proof::NonceRule::kNotRequired,
       call->now);
   if (checked) {

@@ -79,6 +79,7 @@ class ApiTest : public testing::Test {
     auto verdict = rt::block_on(edge.authority->decide(
         {.task = task.id,
          .token = opened.token->id,
+         .kid = testkit::must_have(edge.keys->signing_key(crypto::Alg::kES256)).kid,
          .token_grants = std::make_shared<const std::vector<domain::Grant>>(task.grants),
          .call = {.task = task.id,
                   .upstream = "git",

@@ -154,7 +154,10 @@ struct Core {
   rt::Co<Reply> openapi(Call* call);
   rt::Co<Reply> whoami(Call* call);
   json::Array upstreams_of(TaskId task) const;
-  rt::Co<Reply> keys(Call* call);
+  // keys.cc
+  rt::Co<Reply> list_keys(Call* call);
+  rt::Co<Reply> rotate_keys(Call* call);
+  rt::Co<Reply> revoke_key(Call* call);
 
   const Api::Parts parts;
   const Settings settings;

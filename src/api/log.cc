@@ -124,10 +124,4 @@ rt::Co<Reply> Core::whoami(Call* call) {
   co_return json_reply(out);
 }
 
-rt::Co<Reply> Core::keys(Call*) {
-  json::Object out = STINT_CO_TRY(json::parse_object(parts.authority.jwks()));
-  out["log"] = parts.authority.log_vkey();
-  co_return json_reply(out);
-}
-
 }  // namespace stint::api

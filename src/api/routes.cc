@@ -47,7 +47,9 @@ const std::vector<Route>& Core::table() {
       {{"GET", "/v1/feed", "followFeed"}, kAdmin, &Core::feed},
       {{"GET", "/v1/log/proof/{seq}", "proveEvent"}, kAdmin, &Core::log_proof},
       {{"GET", "/v1/whoami", "whoAmI"}, kCaller, &Core::whoami},
-      {{"GET", "/v1/keys", "getKeys"}, kCaller, &Core::keys},
+      {{"GET", "/v1/keys", "listKeys"}, kAdmin, &Core::list_keys},
+      {{"POST", "/v1/keys/rotate", "rotateKeys"}, kAdmin, &Core::rotate_keys, true},
+      {{"POST", "/v1/keys/{kid}/revoke", "revokeKey"}, kAdmin, &Core::revoke_key, true},
 
       // Hashes tell nothing of the events, so the tree is for everybody; what is in the events is
       // not.

@@ -31,6 +31,25 @@ void fields(V& v, Is<KeyCreated> auto& e) {
   v("use", e.use);
 }
 template <class V>
+void fields(V& v, Is<KeyActivated> auto& e) {
+  v("actor", e.actor);
+  v("kid", e.kid);
+  v("replaces", e.replaces);
+}
+template <class V>
+void fields(V& v, Is<KeyRevoked> auto& e) {
+  v("actor", e.actor);
+  v("kid", e.kid);
+  v("replaced_by", e.replaced_by);
+}
+template <class V>
+void fields(V& v, Is<RootRewrapped> auto& e) {
+  v("actor", e.actor);
+  v("from", e.from);
+  v("sealed", e.sealed);
+  v("to", e.to);
+}
+template <class V>
 void fields(V& v, Is<KeyRetired> auto& e) {
   v("actor", e.actor);
   v("kid", e.kid);

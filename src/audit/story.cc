@@ -166,7 +166,10 @@ class Story::Check {
   void operator()(const ServerStarted&) {}
   void operator()(const ServerStopped&) {}
   void operator()(const KeyCreated&) {}
+  void operator()(const KeyActivated&) {}
+  void operator()(const KeyRevoked&) {}
   void operator()(const KeyRetired&) {}
+  void operator()(const RootRewrapped&) {}
   void operator()(const ResourceApplied&) {}
   void operator()(const TokenRevoked&) {}
   void operator()(const HandleRevoked&) {}

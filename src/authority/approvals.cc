@@ -26,6 +26,7 @@ std::optional<std::string> Authority::Impl::answerable(const Directory& dir,
 void Authority::Impl::apply(const Changes& changes) {
   if (changes.directory) set_directory(changes.directory);
   for (const auto& task : changes.opened) view.add(task);
+  if (changes.keys) set_keys(changes.keys);
   for (const auto& task : changes.tasks) view.put(task);
   for (const auto& r : changes.revoked) view.revoke(r.task, r.token, r.expires);
   for (const ApprovalId id : changes.settled) settled(id);

@@ -146,8 +146,7 @@ Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings setting
   }));
   for (const auto& [task, token, expires] : revoked) impl->view.revoke(task, token, expires);
   impl->view.confirm(parts.clock.mono());
-  impl->verifier = std::make_shared<const jose::AccessTokenVerifier>(
-      impl->settings.issuer, impl->settings.issuer, parts.keys.public_keys());
+  impl->set_keys(parts.keys.now());
   // A log that does not lead to what was signed is not gone on with.
   impl->publisher.emplace(STINT_TRY(store::LogPublisher::open(parts.store)));
   // What was committed since the store was opened comes again, in order, and all that follows.
@@ -160,9 +159,14 @@ const Settings& Authority::settings() const { return impl_->settings; }
 std::shared_ptr<const Directory> Authority::directory() const { return impl_->directory(); }
 const LiveView& Authority::view() const { return impl_->view; }
 std::shared_ptr<const jose::JwkSet> Authority::token_keys() const {
-  return impl_->parts.keys.public_keys();
+  return impl_->keys()->set->public_keys();
 }
-std::string Authority::jwks() const { return impl_->parts.keys.public_keys()->to_json(); }
+std::string Authority::jwks() const { return token_keys()->to_json(); }
+std::shared_ptr<const jose::AccessTokenVerifier> Authority::verifier() const {
+  auto keys = impl_->keys();
+  const auto* verifier = &keys->verifier;
+  return {std::move(keys), verifier};
+}
 
 Status Authority::heartbeat(TaskId task, WallTime now) {
   const auto live = STINT_TRY(impl_->view.find(task, impl_->parts.clock.mono()));

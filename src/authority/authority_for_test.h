@@ -118,6 +118,8 @@ class Fixture : public testing::Test {
             .client_id = o.task.agent,
             .audience = "http://127.0.0.1:7444/u/git"};
   }
+  // Of the key that signs now.
+  std::string kid() const { return must(keys->signing_key(settings.token_alg)).kid; }
   // The parent's first token is named by no row here: a fresh id is as good as any not revoked.
   Result<Opened> child(TaskId parent, OpenRequest r = request()) {
     auto grants = must(authority->task(parent)).grants;
@@ -129,6 +131,7 @@ class Fixture : public testing::Test {
     r.order.binding.thumbprint = kOtherJktForTest;
     return rt::block_on(authority->delegate({.parent = parent,
                                              .parent_token = TokenId::random(entropy),
+                                             .parent_token_kid = kid(),
                                              .parent_token_expires = clock.wall() + 5min,
                                              .parent_token_grants = std::move(token_grants),
                                              .child = std::move(r)}));
@@ -138,6 +141,7 @@ class Fixture : public testing::Test {
                    domain::ActionClass action_class = domain::ActionClass::kRead) {
     return {.task = task.id,
             .token = TokenId::random(entropy),
+            .kid = kid(),
             .token_grants = std::make_shared<const std::vector<domain::Grant>>(task.grants),
             .call = {.task = task.id,
                      .upstream = "git",

@@ -106,6 +106,7 @@ Permit Authority::Impl::permit_for(const CallRequest& r, std::shared_ptr<const D
   p.decision_ = id;
   p.task_ = r.task;
   p.token_ = r.token;
+  p.kid_ = r.kid;
   p.upstream_ = r.call.upstream;
   if (const auto* u = dir->upstream(r.call.upstream); u != nullptr && u->upstream.inject)
     p.credential_version_ = parts.vault.version(u->upstream.inject->credential).value_or(0);
@@ -115,6 +116,7 @@ Permit Authority::Impl::permit_for(const CallRequest& r, std::shared_ptr<const D
 
 Result<std::optional<std::int64_t>> Authority::Impl::claim(store::Tx& tx, Changes& changes,
                                                            const CallRequest& r, WallTime at) {
+  STINT_TRY(keys::still_signs(tx, r.kid, std::nullopt));
   const auto revoked =
       tx.one<std::int64_t>("SELECT 1 FROM token WHERE jti = $1 AND revoked IS NOT NULL", r.token);
   if (revoked) return fail(Errc::kRevoked, "the token is revoked");
@@ -163,6 +165,7 @@ rt::Co<Result<Verdict>> Authority::decide(CallRequest request) {
   const WallTime now = impl->now();
   const auto chain = impl->live_chain(request.task, request.token, now);
   if (!chain) co_return fail(chain.error());
+  STINT_CO_TRY(impl->keys()->verifier.check_key(request.kid));
   const auto task = chain->front()->task();
   const auto dir = impl->directory();
   if (dir->version() != request.directory_version)
@@ -221,6 +224,7 @@ Result<Verdict> Authority::Impl::ask_in(store::Tx& tx, Changes& changes, const C
                                         const policy::Decision& decision, DecisionId id,
                                         WallTime at) {
   STINT_TRY(same_directory(tx, *dir));
+  STINT_TRY(keys::still_signs(tx, r.kid, std::nullopt));
   const domain::Task task = STINT_TRY(live_rows(tx, r.task, r.token, at)).front();
   const auto record = [&](const policy::Facts& f, const policy::Decision& d,
                           ApprovalId approval) -> Status {

@@ -25,6 +25,8 @@ class Authority::Impl::Following {
       STINT_TRY(used(e));
     } else if (e.kind == audit::ResourceApplied::kKind) {
       configured_ = true;
+    } else if (e.kind.starts_with("key.")) {
+      keys_ = true;
     } else if (e.kind == audit::TaskClosed::kKind || e.kind == audit::TokenRevoked::kKind ||
                e.kind == audit::ApprovalAnswered::kKind ||
                e.kind == audit::ApprovalExpired::kKind) {
@@ -41,6 +43,7 @@ class Authority::Impl::Following {
   }
 
   Status finish() {
+    if (keys_) STINT_TRY(impl_.reload_keys());
     if (configured_) STINT_TRY(impl_.reload_directory());
     if (opened_.empty() && changed_.empty()) return {};
     return impl_.parts.store.read([&](store::Reader& reader) -> Status {
@@ -94,7 +97,7 @@ class Authority::Impl::Following {
 
   Impl& impl_;
   std::set<TaskId> opened_, changed_;
-  bool configured_ = false;
+  bool configured_ = false, keys_ = false;
 };
 
 Status Authority::Impl::follow(std::span<const store::EventView> events) {

@@ -10,11 +10,13 @@
 #include <utility>
 #include <vector>
 
+#include "key_maker.h"
 #include "lease.h"
 #include "repeats.h"
 #include "stint/audit/event.h"
 #include "stint/authority/authority.h"
 #include "stint/base/log.h"
+#include "stint/keys/key_changes.h"
 #include "stint/merkle/checkpoint.h"
 #include "stint/rt/callback.h"
 #include "stint/rt/event.h"
@@ -34,6 +36,13 @@ struct Changes {
   std::vector<Revoked> revoked;
   std::vector<ApprovalId> settled;
   std::shared_ptr<const Directory> directory;
+  std::shared_ptr<const keys::KeySet> keys;
+};
+
+// The keys of one moment: what signs, and what verifies it.
+struct Keys {
+  std::shared_ptr<const keys::KeySet> set;
+  jose::AccessTokenVerifier verifier;
 };
 
 audit::Actor to_audit(const Actor& actor);
@@ -74,7 +83,8 @@ class Authority::Impl {
         node(new_node(parts.entropy)),
         log_lease(parts.store, parts.clock, "log", node),
         sweep_lease(parts.store, parts.clock, "sweep", node),
-        decision_ids(parts.entropy) {}
+        decision_ids(parts.entropy),
+        key_maker(parts.keys) {}
 
   Parts parts;
   const Settings settings;
@@ -91,6 +101,23 @@ class Authority::Impl {
   void set_directory(std::shared_ptr<const Directory> d) {
     directory_.store(std::move(d), std::memory_order_release);
   }
+
+  std::function<void(const jose::JwkSet&)> on_keys;  // under keys_mutex
+  std::mutex keys_mutex;                             // of those who replace keys
+  std::shared_ptr<const Keys> keys() const { return keys_.load(std::memory_order_acquire); }
+  // An older set than the present one is passed over.
+  void set_keys(std::shared_ptr<const keys::KeySet> set);
+  keys::Schedule schedule() const;
+  // Runs change(KeyChanges&) and hands the keys that come of it to this node's view.
+  template <class F>
+  Status change_keys(store::Tx& tx, Changes& changes, const Actor& actor, F change) {
+    keys::KeyChanges work(tx, schedule(), to_audit(actor), now());
+    STINT_TRY(change(work));
+    if (work.finish()) changes.keys = STINT_TRY(parts.keys.load(tx));
+    return {};
+  }
+  // Counted in the rows as they are.
+  Result<KeyRevocation> killed_by(const keys::KeyInfo& key);
 
   // Runs f(Tx&, Changes&) as one command and awaits its commit.
   template <class F>
@@ -125,6 +152,7 @@ class Authority::Impl {
   class Following;
   Status follow(std::span<const store::EventView> events);
   Status reload_directory();
+  Status reload_keys();
   std::shared_ptr<rt::SharedEvent> answer_event(ApprovalId id);
 
   // Into the log, with nobody waiting for it. Errors: of Store::record().
@@ -161,6 +189,7 @@ class Authority::Impl {
   struct Above {
     TaskId task;
     TokenId token;
+    std::string kid;
     WallTime token_expires;
   };
   void record_token(store::Tx& tx, const Draft& draft, WallTime at);
@@ -233,12 +262,11 @@ class Authority::Impl {
   // --- signals ---
   bool first_in_a_while(const Signal& signal, WallTime at);
 
-  // --- tokens, for verify_any_audience; replaced when keys change ---
-  std::shared_ptr<const jose::AccessTokenVerifier> verifier;
-
   std::mutex publisher_mutex;
   std::optional<store::LogPublisher> publisher;  // as of the lease's fence
   std::uint64_t publisher_fence = 0;
+  WallTime keys_failed;  // the reaper's: when tending keys failed last
+  KeyMaker key_maker;
 
  private:
   template <class T, class F, class Done>
@@ -253,6 +281,7 @@ class Authority::Impl {
   }
 
   std::atomic<std::shared_ptr<const Directory>> directory_;
+  std::atomic<std::shared_ptr<const Keys>> keys_;
   std::mutex answers_mutex_;
   std::unordered_map<ApprovalId, std::weak_ptr<rt::SharedEvent>> answers_;
   std::mutex signals_mutex_;

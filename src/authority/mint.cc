@@ -103,7 +103,8 @@ Result<Authority::Impl::Draft> Authority::Impl::draft_token(
   const crypto::Alg alg = upstream != nullptr
                               ? upstream->upstream.token_alg.value_or(settings.token_alg)
                               : settings.token_alg;
-  const auto key = STINT_TRY(parts.keys.signing_key(alg));
+  const auto of_now = keys();
+  const auto key = STINT_TRY(of_now->set->signing_key(alg));
 
   jose::AccessToken token{.iss = settings.issuer,
                           .sub = subject(task),
@@ -133,7 +134,7 @@ Result<Authority::Impl::Draft> Authority::Impl::draft_token(
 
   std::string text = STINT_TRY(jose::sign_access_token(token, key.kid, key.key));
   // As a stranger would: what does not verify never leaves.
-  const auto checked = verifier->verify_any_audience(text, at);
+  const auto checked = of_now->verifier.verify_any_audience(text, at);
   if (!checked || checked->claims().jti != token.jti)
     return fail(Errc::kInternal, "our own token does not verify");
   return Draft{.minted = {.token = std::move(text),
@@ -155,8 +156,12 @@ Result<Authority::Impl::Draft> Authority::Impl::draft_token(
 }
 
 void Authority::Impl::record_token(store::Tx& tx, const Draft& draft, WallTime at) {
-  tx.run("INSERT INTO token (jti, task, audience, exp) VALUES ($1, $2, $3, $4)", draft.minted.id,
-         draft.event.task, draft.minted.audience, draft.minted.expires);
+  // Drafted before: its key may have been revoked since, or be about to go before the token does.
+  if (const Status good = keys::still_signs(tx, draft.event.kid, draft.minted.expires); !good)
+    return tx.fail(good.error());
+  tx.run("INSERT INTO token (jti, task, audience, exp, kid) VALUES ($1, $2, $3, $4, $5)",
+         draft.minted.id, draft.event.task, draft.minted.audience, draft.minted.expires,
+         draft.event.kid);
   append(tx, at, draft.event);
 }
 
@@ -243,7 +248,7 @@ rt::Co<Result<bool>> Authority::revoke(std::string token_text, std::string clien
     });
     co_return closed;
   }
-  const auto token = impl->verifier->verify_any_audience(token_text, now);
+  const auto token = impl->keys()->verifier.verify_any_audience(token_text, now);
   if (!token || token->claims().client_id != client_id) co_return false;
   const TaskId task_id = token->task();
   const TokenId jti = token->claims().jti;
@@ -283,7 +288,7 @@ std::optional<Introspection> Authority::introspect(std::string_view token_text,
                          .issued = task->opened,
                          .expires = task->deadline};
   }
-  const auto token = impl_->verifier->verify_any_audience(token_text, now);
+  const auto token = impl_->keys()->verifier.verify_any_audience(token_text, now);
   if (!token) return std::nullopt;
   const auto& claims = token->claims();
   if (claims.client_id != client_id) return std::nullopt;

@@ -63,6 +63,7 @@ Status Authority::Impl::agent_may_work(const Directory& dir, const std::string& 
 // What came between the judgement and now, on any node, is seen here (rule 3).
 Status Authority::Impl::may_have_child(store::Tx& tx, const Above& parent,
                                        const domain::Task& child, WallTime at) const {
+  STINT_TRY(keys::still_signs(tx, parent.kid, std::nullopt));
   const auto rows = STINT_TRY(live_rows(tx, parent.task, parent.token, at));
   STINT_TRY(domain::within_parent(child, rows.front()));
   const std::size_t most = settings.limits.max_children;
@@ -168,9 +169,10 @@ rt::Co<Result<Opened>> Authority::Impl::delegate(DelegateRequest request, Refusa
   if (!domain::within(task->grants, request.parent_token_grants))
     co_return fail(Errc::kDenied, "grants exceed the parent's token");
   for (const auto& live : *chain) live->touch(at);
-  co_return co_await open_with(
-      *std::move(task), std::move(request.child),
-      Above{request.parent, request.parent_token, request.parent_token_expires}, refusal);
+  co_return co_await open_with(*std::move(task), std::move(request.child),
+                               Above{request.parent, request.parent_token, request.parent_token_kid,
+                                     request.parent_token_expires},
+                               refusal);
 }
 
 }  // namespace stint::authority

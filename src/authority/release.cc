@@ -6,6 +6,7 @@ namespace stint::authority {
 
 Result<std::optional<Released>> Authority::release(const Permit& permit, WallTime now) {
   STINT_TRY(impl_->live_chain(permit.task(), permit.token_, now));
+  STINT_TRY(impl_->keys()->verifier.check_key(permit.kid_));
   // By the configuration that decided: another may send this credential to another host.
   if (impl_->directory() != permit.directory_)
     return fail(Errc::kUnavailable, "the configuration changed meanwhile");

@@ -25,7 +25,7 @@ constexpr std::string_view kChanged = "the configuration changed meanwhile";
 class SameCommit : public Fixture {
  public:
   using Command = std::function<Status(SameCommit&)>;
-  using Fixture::authority, Fixture::minting, Fixture::request;
+  using Fixture::authority, Fixture::kid, Fixture::minting, Fixture::request;
 
   void begin() {
     auto r = request();
@@ -168,6 +168,7 @@ Status delegate(SameCommit& t) {
   r.order.budget = {.requests = 1, .bytes_out = 1};
   return status_of(rt::block_on(t.authority->delegate({.parent = t.task().id,
                                                        .parent_token = t.token->id,
+                                                       .parent_token_kid = t.kid(),
                                                        .parent_token_expires = t.token->expires,
                                                        .parent_token_grants = t.task().grants,
                                                        .child = std::move(r)})));
@@ -278,6 +279,7 @@ TEST_F(SameCommit, AChildGetsNoMoreThanIsLeftByThen) {  // rule 3
     r.order.budget = {.requests = 10, .bytes_out = 0};
     return status_of(rt::block_on(t.authority->delegate({.parent = t.task().id,
                                                          .parent_token = t.token->id,
+                                                         .parent_token_kid = t.kid(),
                                                          .parent_token_expires = t.token->expires,
                                                          .parent_token_grants = t.task().grants,
                                                          .child = std::move(r)})));

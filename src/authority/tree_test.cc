@@ -82,6 +82,7 @@ TEST_F(Trees, AChildsFirstTokenEndsWithTheTokenItCameFrom) {  // RFC 8693
     wanted.order.binding.thumbprint = kOtherJktForTest;
     return rt::block_on(authority->delegate({.parent = o.task.id,
                                              .parent_token = TokenId::random(entropy),
+                                             .parent_token_kid = kid(),
                                              .parent_token_expires = expires,
                                              .parent_token_grants = o.task.grants,
                                              .child = std::move(wanted)}));

@@ -77,6 +77,16 @@ Digest Sealer::fingerprint(std::string_view offered) const {
   return mark;
 }
 
+Result<std::string> Sealer::reseal(std::string_view blob, const Sealer& to, std::string_view aad,
+                                   Entropy& entropy) const {
+  const Secret plain = STINT_TRY(open(blob, aad));
+  std::string out = STINT_TRY(to.seal(plain, aad, entropy));
+  const Secret again = STINT_TRY(to.open(out, aad));
+  if (!again.matches(plain.reveal(RevealKey{})))
+    return fail(Errc::kInternal, "a value sealed anew is another one");
+  return out;
+}
+
 Result<std::string> Sealer::seal_key(const PrivateKey& key, std::string_view aad,
                                      Entropy& entropy) const {
   return seal(key.to_pkcs8(), aad, entropy);

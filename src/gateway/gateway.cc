@@ -54,17 +54,12 @@ struct Passage {
 class Gateway::Impl {
  public:
   Impl(Parts parts_in, GatewayLimits limits_in, net::ClientLimits upstream)
-      : parts(parts_in),
-        limits(limits_in),
-        verifier(parts.authority.settings().issuer, parts.authority.settings().issuer,
-                 parts.authority.token_keys()),
-        upstreams(parts.runtime, parts.clock, upstream) {}
+      : parts(parts_in), limits(limits_in), upstreams(parts.runtime, parts.clock, upstream) {}
 
   rt::Co<void> handle(net::Exchange& ex);
 
   Parts parts;
   GatewayLimits limits;
-  jose::AccessTokenVerifier verifier;
   Upstreams upstreams;
   GatewayStats stats;
 
@@ -117,7 +112,8 @@ rt::Co<std::optional<proof::Checked>> Gateway::Impl::authenticate(net::Exchange&
   const auto& settings = parts.authority.settings();
   const std::string audience = settings.gateway_url + "/u/" + p.address.upstream;
   auto checked = parts.gate.at_resource(ex.head(), ex.peer(), settings.gateway_url + p.address.path,
-                                        verifier, audience, proof::NonceRule::kRequired, p.now);
+                                        *parts.authority.verifier(), audience,
+                                        proof::NonceRule::kRequired, p.now);
   if (checked) co_return *std::move(checked);
 
   proof::Refusal refusal = checked.error();
@@ -200,6 +196,7 @@ rt::Co<Result<authority::Verdict>> Gateway::Impl::decide(net::Exchange& ex, cons
   authority::CallRequest request{
       .task = token.task(),
       .token = token.id(),
+      .kid = token.token().kid(),
       // Without grants nothing is permitted: what matches no action is denied, and recorded.
       .token_grants = nothing_matched ? nullptr : token.grants(),
       .call = std::move(named.call),

@@ -98,7 +98,8 @@ ProblemKind problem_kind(Errc c) {
     case Errc::kWrongTarget:
       return make(c, 400, "Wrong target", false, kFixRequest);
     case Errc::kRevoked:
-      return make(c, 401, "Revoked", false, kNewTask);
+      return make(c, 401, "Revoked", false,
+                  "Ask for a new token; when that is refused too, open a new task.");
     case Errc::kApprovalRequired:
       return make(c, 403, "Approval required", true,
                   "Wait for the approval, then send exactly the same request once.");

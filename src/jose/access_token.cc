@@ -11,6 +11,7 @@ namespace stint::jose {
 namespace {
 
 constexpr std::size_t kDetailsDepth = 16;
+constexpr Reason kKeyRevoked = "the key that signed the token is revoked";
 
 // "act" (RFC 8693 section 4.1): the current actor outside, those before it nested inside.
 json::Object act_of(const std::vector<std::string>& actors) {
@@ -148,7 +149,7 @@ Result<std::string> sign_access_token(const AccessToken& token, std::string_view
 crypto::Digest token_digest(std::string_view compact) { return crypto::sha256(compact); }
 
 Status VerifiedToken::check_time(WallTime now) const {
-  if (now >= claims_->exp) return fail(Errc::kExpired, "token expired");
+  if (now >= claims().exp) return fail(Errc::kExpired, "token expired");
   return {};
 }
 
@@ -165,10 +166,18 @@ Result<VerifiedToken> AccessTokenVerifier::verify_any_audience(std::string_view 
   return check(compact, now, true);
 }
 
+Status AccessTokenVerifier::check_key(std::string_view kid) const {
+  if (keys_->is_revoked(kid)) return fail(Errc::kRevoked, kKeyRevoked);
+  if (!keys_->has_kid(kid)) return fail(Errc::kWrongKey, "jws unknown key");
+  return {};
+}
+
 Result<VerifiedToken> AccessTokenVerifier::check(std::string_view compact, WallTime now,
                                                  bool any_audience) const {
   const Unverified unverified = STINT_TRY(parse_compact(compact, {.bytes = kMaxAccessToken}));
   if (unverified.header().typ != "at+jwt") return fail(Errc::kWrongType, "token typ");
+  const std::string& kid = unverified.header().kid;
+  if (keys_->is_revoked(kid)) return fail(Errc::kRevoked, kKeyRevoked);
   const Verified jws = STINT_TRY(jose::verify(unverified, *keys_, all_algs()));
   const Claims claims = STINT_TRY(parse_claims(jws.payload()));
   if (!claims.iss) return fail(Errc::kMissing, "token iss");
@@ -185,7 +194,10 @@ Result<VerifiedToken> AccessTokenVerifier::check(std::string_view compact, WallT
   if (now >= token->exp) return fail(Errc::kExpired, "token expired");
   STINT_TRY(
       check_times(claims, now, {.past = std::chrono::seconds(0), .future = kAccessTokenLeeway}));
-  return VerifiedToken(std::make_shared<const AccessToken>(std::move(*token)),
+  // The key's own name: a header without one took the only key there was.
+  std::string signer = keys_->find(kid, unverified.header().alg)->kid;
+  return VerifiedToken(std::make_shared<const VerifiedToken::Signed>(
+                           VerifiedToken::Signed{std::move(*token), std::move(signer)}),
                        token_digest(compact));
 }
 

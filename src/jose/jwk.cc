@@ -203,6 +203,16 @@ bool JwkSet::has_kid(std::string_view kid) const {
   return std::ranges::find(keys_, kid, &Jwk::kid) != keys_.end();
 }
 
+void JwkSet::revoke(std::vector<std::string> kids) {
+  std::erase_if(keys_,
+                [&](const Jwk& key) { return std::ranges::find(kids, key.kid) != kids.end(); });
+  revoked_ = std::move(kids);
+}
+
+bool JwkSet::is_revoked(std::string_view kid) const {
+  return std::ranges::find(revoked_, kid) != revoked_.end();
+}
+
 std::string JwkSet::to_json() const {
   json::Array array;
   for (const Jwk& key : keys_) array.push_back(jose::to_json(key));

@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::size_t kTextSize = 43;  // base64url of 32 bytes
 constexpr store::Sql kSalt = "SELECT value FROM meta WHERE key = 'root_salt'";
+constexpr std::size_t kMaxPin = 255;
+constexpr store::Sql kForget = "DELETE FROM meta WHERE key IN ('root_salt', 'root_wrapped')";
+constexpr store::Sql kPutWrapped = "INSERT INTO meta (key, value) VALUES ('root_wrapped', $1)";
 constexpr store::Sql kPutSalt = "INSERT INTO meta (key, value) VALUES ('root_salt', $1)";
 
 class File {
@@ -36,16 +39,24 @@ struct Plain {
   ~Plain() { explicit_bzero(bytes.data(), bytes.capacity()); }
 };
 
-Status check_file(int fd, mode_t forbidden) {
+// What a secret file is called when it is refused.
+struct Words {
+  Reason missing, unreadable, irregular, foreign, open_to_others;
+};
+constexpr Words kRootWords{"root key file is missing", "root key file cannot be read",
+                           "root key file is not a regular file",
+                           "root key file belongs to another user",
+                           "root key file may be read by others: chmod 600"};
+constexpr Words kPinWords{"PIN file is missing", "PIN file cannot be read",
+                          "PIN file is not a regular file", "PIN file belongs to another user",
+                          "PIN file may be read by others: chmod 600"};
+
+Status check_file(int fd, mode_t forbidden, const Words& words) {
   struct stat st{};
-  if (::fstat(fd, &st) != 0) return fail(Errc::kIo, "root key file cannot be read");
-  if (!S_ISREG(st.st_mode)) return fail(Errc::kWrongType, "root key file is not a regular file");
-  if (st.st_uid != ::geteuid() && st.st_uid != 0) {
-    return fail(Errc::kDenied, "root key file belongs to another user");
-  }
-  if ((st.st_mode & forbidden) != 0) {
-    return fail(Errc::kDenied, "root key file may be read by others: chmod 600");
-  }
+  if (::fstat(fd, &st) != 0) return fail(Errc::kIo, words.unreadable);
+  if (!S_ISREG(st.st_mode)) return fail(Errc::kWrongType, words.irregular);
+  if (st.st_uid != ::geteuid() && st.st_uid != 0) return fail(Errc::kDenied, words.foreign);
+  if ((st.st_mode & forbidden) != 0) return fail(Errc::kDenied, words.open_to_others);
   return {};
 }
 
@@ -61,24 +72,43 @@ Result<crypto::RootKey> parse(Plain& plain) {
   return crypto::RootKey::from_bytes(*std::move(bytes));
 }
 
-Result<crypto::RootKey> read_key(const std::string& path, mode_t forbidden) {
+// At most `most` bytes, into a buffer of that size: growth would leave copies behind.
+Status read_secret(const std::string& path, mode_t forbidden, const Words& words, std::size_t most,
+                   Plain& plain) {
   const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (file.fd() < 0) {
-    if (errno == ENOENT) return fail(Errc::kMissing, "root key file is missing");
-    return fail(Errc::kIo, "root key file cannot be read");
+    if (errno == ENOENT) return fail(Errc::kMissing, words.missing);
+    return fail(Errc::kIo, words.unreadable);
   }
-  STINT_TRY(check_file(file.fd(), forbidden));
-  Plain plain{std::string(kTextSize + 2, '\0')};  // one byte more than the longest key
+  STINT_TRY(check_file(file.fd(), forbidden, words));
+  plain.bytes.assign(most, '\0');
   std::size_t size = 0;
   while (size < plain.bytes.size()) {
     const ssize_t n = ::read(file.fd(), plain.bytes.data() + size, plain.bytes.size() - size);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail(Errc::kIo, "root key file cannot be read");
+    if (n < 0) return fail(Errc::kIo, words.unreadable);
     if (n == 0) break;
     size += static_cast<std::size_t>(n);
   }
   plain.bytes.resize(size);
+  return {};
+}
+
+Result<crypto::RootKey> read_key(const std::string& path, mode_t forbidden) {
+  Plain plain;
+  // One byte more than the longest key.
+  STINT_TRY(read_secret(path, forbidden, kRootWords, kTextSize + 2, plain));
   return parse(plain);
+}
+
+Result<std::string> read_pin(const std::string& path, mode_t forbidden) {
+  Plain plain;
+  STINT_TRY(read_secret(path, forbidden, kPinWords, kMaxPin + 2, plain));
+  std::string& s = plain.bytes;
+  if (s.ends_with('\n')) s.pop_back();
+  if (s.empty() || s.size() > kMaxPin || s.find('\n') != std::string::npos)
+    return fail(Errc::kMalformed, "PIN file is empty or too long");
+  return std::move(s);
 }
 
 bool write_all(int fd, std::string_view bytes) {
@@ -129,7 +159,7 @@ Result<crypto::RootKey> root_key_from_file_or_create(const std::string& path, En
 }
 
 Result<crypto::RootKey> root_key_from_credential(const std::string& directory) {
-  if (directory.empty()) return fail(Errc::kMissing, "root key file is missing");
+  if (directory.empty()) return fail(Errc::kMissing, kRootWords.missing);
   // systemd grants the service's user by an ACL, whose mask shows in the group bits.
   return read_key(directory + "/stint-root-key", S_IRWXO);
 }
@@ -148,6 +178,31 @@ Result<crypto::RootKey> root_key_from_passphrase(std::string&& passphrase, store
     return std::string(fresh.begin(), fresh.end());
   }));
   return crypto::RootKey::from_passphrase(std::move(secret.bytes), salt);
+}
+
+Result<NewRoot> new_root_from_passphrase(std::string&& passphrase, Entropy& entropy) {
+  Plain secret{std::move(passphrase)};
+  explicit_bzero(passphrase.data(),  // NOLINT(bugprone-use-after-move)
+                 passphrase.capacity());
+  const auto fresh = random_bytes<crypto::RootKey::kSaltSize>(entropy);
+  std::string salt(fresh.begin(), fresh.end());
+  auto key = STINT_TRY(crypto::RootKey::from_passphrase(std::move(secret.bytes), salt));
+  return NewRoot{.key = std::move(key), .salt = std::move(salt), .wrapped = {}};
+}
+
+void put_root(store::Tx& tx, const NewRoot& root) {
+  tx.run(kForget);
+  if (root.salt) tx.run(kPutSalt, store::Blob{*root.salt});
+  if (root.wrapped) tx.run(kPutWrapped, store::Blob{*root.wrapped});
+}
+
+Result<std::string> pin_from_file(const std::string& path) {
+  return read_pin(path, S_IRWXG | S_IRWXO);
+}
+
+Result<std::string> pin_from_credential(const std::string& directory) {
+  if (directory.empty()) return fail(Errc::kMissing, kPinWords.missing);
+  return read_pin(directory + "/stint-pkcs11-pin", S_IRWXO);
 }
 
 }  // namespace stint::keys

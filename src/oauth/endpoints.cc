@@ -1,5 +1,7 @@
 #include "stint/oauth/endpoints.h"
 
+#include <algorithm>
+
 #include "endpoints_impl.h"
 #include "stint/codec/url.h"
 #include "stint/http/problem.h"
@@ -89,7 +91,15 @@ rt::Co<http::Response> Endpoints::answer(http::RequestHead head, http::Peer peer
     co_return document(head, impl_->metadata(false));
   path.erase(0, impl_->prefix.size());
   if (path == "/.well-known/openid-configuration") co_return document(head, impl_->metadata(true));
-  if (path == "/oauth/jwks") co_return document(head, impl_->parts.authority.jwks());
+  if (path == "/oauth/jwks") {
+    auto out = document(head, impl_->parts.authority.jwks());
+    // A key is published before it signs: a copy may be kept for half of that time.
+    const auto ahead = impl_->parts.authority.settings().publish_keys_ahead / 2;
+    if (out.status == 200)
+      out.headers.set("Cache-Control",
+                      "public, max-age=" + std::to_string(std::min(ahead.count(), 300L)));
+    co_return out;
+  }
   if (path == "/oauth/token")
     co_return co_await impl_->token(std::move(head), std::move(peer), std::move(body), now);
   auto posted = read_post(std::move(head), std::move(peer), body, now);

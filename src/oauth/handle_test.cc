@@ -1,5 +1,6 @@
 // The endpoints behind a real server and over a real socket: framing and limits are net's, what
 // becomes of them is ours.
+#include <set>
 #include <thread>
 
 #include "../net/net_testing.h"
@@ -69,9 +70,26 @@ TEST_F(ServedTest, OpensOverTheWire) {
   EXPECT_EQ(edge.count("task.opened"), 1U);
 }
 
+TEST_F(ServedTest, MetadataNamesEachAlgorithmOnceWhileKeysRotate) {
+  testkit::must_have(rt::block_on(
+      edge.authority->rotate_keys(std::nullopt, false, authority::Actor::local_operator(0))));
+  const auto got = call("GET", "/.well-known/openid-configuration", {}, "");
+  const auto body = testkit::must_have(json::parse_object(got.body));
+  std::multiset<std::string> algs;
+  for (const json::Value& v :
+       *testkit::must_have(json::array_at(body, "id_token_signing_alg_values_supported")))
+    algs.emplace(v.as_string());
+  EXPECT_EQ(algs, (std::multiset<std::string>{"ES256", "EdDSA", "RS256"}));
+  const auto jwks = testkit::must_have(json::parse_object(call("GET", "/oauth/jwks", {}, "").body));
+  EXPECT_EQ(testkit::must_have(json::array_at(jwks, "keys"))->size(), 6U);
+}
+
 TEST_F(ServedTest, LimitsAndPaths) {
   EXPECT_EQ(call("GET", "/.well-known/oauth-authorization-server", {}, "").status, 200);
-  EXPECT_EQ(call("GET", "/oauth/jwks", {}, "").status, 200);
+  const auto jwks = call("GET", "/oauth/jwks", {}, "");
+  EXPECT_EQ(jwks.status, 200);
+  // Half of the time for which a key is published before it signs.
+  EXPECT_EQ(jwks.headers.one("Cache-Control"), "public, max-age=300");
   EXPECT_EQ(call("GET", "/oauth/nothing", {}, "").status, 404);
   const auto get = call("GET", "/oauth/token", {}, "");
   EXPECT_EQ(get.status, 405);

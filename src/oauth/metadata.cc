@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
@@ -44,8 +45,10 @@ std::string Endpoints::Impl::metadata(bool openid) const {
     o["response_types_supported"] = json::Array{"id_token"};
     o["subject_types_supported"] = json::Array{"public"};
     json::Array signing;
-    for (const jose::Jwk& k : parts.authority.token_keys()->keys())
-      signing.emplace_back(crypto::text(k.alg));
+    for (const jose::Jwk& k : parts.authority.token_keys()->keys())  // several of one, at times
+      if (const json::Value alg(crypto::text(k.alg));
+          std::ranges::find(signing, alg) == signing.end())
+        signing.push_back(alg);
     o["id_token_signing_alg_values_supported"] = std::move(signing);
     o["claims_supported"] = json::Array{"iss",
                                         "sub",

@@ -25,9 +25,7 @@ Refusal of_subject(Refusal r) {
 
 Outcome<Parent> Opener::parent(std::string_view compact, const Client& client,
                                const domain::Binding& presented, WallTime now) const {
-  const std::string& issuer = impl_->authority.settings().issuer;
-  const jose::AccessTokenVerifier verifier(issuer, issuer, impl_->authority.token_keys());
-  auto token = verifier.verify_any_audience(compact, now);
+  auto token = impl_->authority.verifier()->verify_any_audience(compact, now);
   if (!token) return refuse(token.error(), Part::kSubject);
   // A task's token in other hands. That it is somebody's own other instance makes no difference.
   const auto not_theirs = [&](Reason reason) {
@@ -88,6 +86,7 @@ rt::Co<Outcome<authority::Opened>> Opener::delegate(Client client, Parent parent
   request.request.fresh_proof = false;  // policy judges the child, and it proved nothing here
   auto opened = co_await impl_->authority.delegate({.parent = parent.task(),
                                                     .parent_token = parent.claims().jti,
+                                                    .parent_token_kid = parent.token_.kid(),
                                                     .parent_token_expires = parent.claims().exp,
                                                     .parent_token_grants = *carried,
                                                     .child = std::move(request)});

@@ -166,8 +166,9 @@ Outcome<TokenCache::Entry> Gate::Impl::token(std::string_view compact,
     return refuse({Errc::kTooLarge, "token too large"}, OAuthError::kInvalidToken);
   const crypto::Digest digest = jose::token_digest(compact);
   if (auto known = tokens.find(digest)) {
-    const Status alive = known->token.check_time(now);
-    if (!alive) return refuse(alive.error(), OAuthError::kInvalidToken);
+    Status good = known->token.check_time(now);
+    if (good) good = verifier.check_key(known->token.kid());
+    if (!good) return refuse(good.error(), OAuthError::kInvalidToken);
     return *std::move(known);
   }
   auto verified = verifier.verify_any_audience(compact, now);

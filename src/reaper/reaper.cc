@@ -30,6 +30,7 @@ struct Reaper::Impl {
   bool rest(std::chrono::milliseconds time);  // false: stop
   void confirm() noexcept;
   void sweep();
+  void tend_keys();
   bool publish();  // false: something failed
   // The same, whatever is thrown: a thread that ends would leave tasks alive past their deadline.
   void sweep_guarded() noexcept;
@@ -44,7 +45,7 @@ struct Reaper::Impl {
 
   std::mutex work_mutex;  // run_now() and the thread do not work at the same time
   std::atomic<std::uint64_t> rounds{0}, failures{0}, closed{0}, paused{0}, approvals{0},
-      checkpoints{0}, receipts{0};
+      checkpoints{0}, receipts{0}, key_changes{0};
 
   std::thread confirming, working, keeping;
 };
@@ -72,6 +73,18 @@ void Reaper::Impl::sweep() {
     log::info("time ended tasks", {{"closed", swept.closed}, {"paused", swept.paused}});
 }
 
+void Reaper::Impl::tend_keys() {
+  const auto tended = authority.tend_keys();
+  if (!tended) {
+    failures += 1;
+    log::error("the signing keys were not tended",
+               {{"code", tended.error().code}, {"reason", tended.error().reason}});
+  } else if (*tended) {
+    key_changes += 1;
+    log::info("signing keys changed by their schedule");
+  }
+}
+
 bool Reaper::Impl::publish() {
   const auto published = authority.publish_log();
   if (!published) {
@@ -93,6 +106,7 @@ bool Reaper::Impl::publish() {
 void Reaper::Impl::sweep_guarded() noexcept {
   try {
     sweep();
+    tend_keys();
   } catch (const std::exception&) {
     failures += 1;
     log::error("a sweep failed: out of resources");
@@ -181,7 +195,8 @@ Stats Reaper::stats() const {
           .paused = impl_->paused,
           .approvals_expired = impl_->approvals,
           .checkpoints = impl_->checkpoints,
-          .receipts = impl_->receipts};
+          .receipts = impl_->receipts,
+          .key_changes = impl_->key_changes};
 }
 
 }  // namespace stint::reaper

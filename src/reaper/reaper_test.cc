@@ -60,6 +60,20 @@ TEST_F(ReaperTest, WorksByItselfUntilStopped) {
   EXPECT_EQ(reaper.stats().rounds, rounds);
 }
 
+TEST_F(ReaperTest, RotatesKeysByTheirSchedule) {
+  const std::string before = edge.keys->signing_key(crypto::Alg::kES256)->kid;
+  reaper.run_now();
+  EXPECT_EQ(reaper.stats().key_changes, 0U);
+  edge.clock.advance(std::chrono::days(30));
+  reaper.run_now();  // publishes the next ones
+  EXPECT_EQ(edge.keys->signing_key(crypto::Alg::kES256)->kid, before);
+  edge.clock.advance(10min);
+  reaper.run_now();
+  EXPECT_NE(edge.keys->signing_key(crypto::Alg::kES256)->kid, before);
+  EXPECT_EQ(reaper.stats().key_changes, 2U);
+  EXPECT_EQ(reaper.stats().failures, 0U);
+}
+
 TEST_F(ReaperTest, OutlivesAStoreThatFails) {
   edge.store->stop();  // with events that no checkpoint covers
   reaper.start();

@@ -165,12 +165,27 @@ class ConfigReader {
     const std::string source = text_at(n, "source", "file");
     if (source == "systemd") r.source = RootKeySource::kSystemd;
     if (source == "passphrase") r.source = RootKeySource::kPassphrase;
+    if (source == "pkcs11") r.source = RootKeySource::kPkcs11;
     r.path = text_at(n, "path");
     r.create = bool_at(n, "create", r.create);
-    if (r.source == RootKeySource::kFile) return;
-    for (const char* key : {"path", "create"})
+    r.uri = text_at(n, "uri");
+    r.module = text_at(n, "module");
+    r.pin_file = text_at(n, "pin_file");
+    const bool file = r.source == RootKeySource::kFile;
+    const bool token = r.source == RootKeySource::kPkcs11;
+    only_for(n, {"path"}, file, "file");
+    only_for(n, {"create"}, file || token, "file");
+    only_for(n, {"uri", "module", "pin_file"}, token, "pkcs11");
+    if (token && (r.uri.empty() || r.module.empty()))
+      report_.at(n, "source pkcs11 needs \"uri\" and \"module\"");
+  }
+
+  void only_for(const yaml::Node& n, std::initializer_list<const char*> keys, bool fits,
+                std::string_view source) {
+    if (fits) return;
+    for (const char* key : keys)
       if (n.find(key) != nullptr)
-        report_.at(*n.find(key), fmt::format("{} is only for source file", quoted(key)));
+        report_.at(*n.find(key), fmt::format("{} is only for source {}", quoted(key), source));
   }
 
   void tokens_and_tasks() {
@@ -180,6 +195,11 @@ class ConfigReader {
     t.alg = text_at(k, "alg", t.alg);
     t.dpop_max_age = duration_at(k, "dpop_max_age", t.dpop_max_age);
     t.dpop_nonce = bool_at(k, "dpop_nonce", t.dpop_nonce);
+    const auto& y = section("keys");
+    c_.keys.rotate_every = duration_at(y, "rotate_every", c_.keys.rotate_every);
+    c_.keys.publish_ahead = duration_at(y, "publish_ahead", c_.keys.publish_ahead);
+    if (c_.keys.rotate_every.count() > 0 && c_.keys.rotate_every <= c_.keys.publish_ahead)
+      report_.at(y, "\"rotate_every\" must be longer than \"publish_ahead\"");
     const auto& n = section("tasks");
     c_.tasks.default_life = duration_at(n, "default_life", c_.tasks.default_life);
     c_.tasks.max_life = duration_at(n, "max_life", c_.tasks.max_life);

@@ -161,11 +161,16 @@ constexpr Field kStoreFields[] = {
     {"path", kText, "SQLite file"},
     {"url", kText, "PostgreSQL database that several nodes share: postgres://USER@HOST/DATABASE"},
     {"password_file", kText, "holds the database user's password, and nothing else"}};
-constexpr std::string_view kRootKeySources[] = {"file", "systemd", "passphrase"};
+constexpr std::string_view kRootKeySources[] = {"file", "systemd", "passphrase", "pkcs11"};
 constexpr Field kRootKeyFields[] = {
     {"source", kChoice, "where the key that seals all others comes from", false, kRootKeySources},
     {"path", kText, "source file: the file, mode 0600"},
-    {"create", kBool, "source file: make it on first start"},
+    {"create", kBool, "source file, pkcs11: make it on first start"},
+    {"uri", kText, "source pkcs11: the token and the AES key in it, pkcs11:token=…;object=…"},
+    {"module", kText, "source pkcs11: the PKCS#11 library to load, its whole path"},
+    {"pin_file", kText,
+     "source pkcs11: file with the user's PIN, mode 0600; absent: the systemd credential "
+     "stint-pkcs11-pin"},
 };
 constexpr Field kTokenFields[] = {
     {"ttl", kDuration, "life of an access token", false, {}, nullptr, 10, 300},
@@ -179,6 +184,24 @@ constexpr Field kTokenFields[] = {
      5,
      300},
     {"dpop_nonce", kBool, "proofs at the API answer a nonce, as they always do elsewhere"},
+};
+constexpr Field kKeyFields[] = {
+    {"rotate_every",
+     kDuration,
+     "age at which a signing key is replaced; 0s: only by stint keys rotate",
+     false,
+     {},
+     nullptr,
+     0,
+     31'536'000},
+    {"publish_ahead",
+     kDuration,
+     "a new key is in the JWKS for so long before it signs",
+     false,
+     {},
+     nullptr,
+     0,
+     86'400},
 };
 constexpr Field kTaskFields[] = {
     {"default_life", kDuration, "of a task that names no deadline", false, {}, nullptr, 1, 2592000},
@@ -224,6 +247,7 @@ constexpr Shape kTls{"tls", "Its certificate.", kTlsFields};
 constexpr Shape kStore{"store", "Where state is kept.", kStoreFields};
 constexpr Shape kRootKey{"root_key", "What seals credentials and signing keys.", kRootKeyFields};
 constexpr Shape kTokens{"tokens", "Access tokens and proofs.", kTokenFields};
+constexpr Shape kKeys{"keys", "Keys that sign tokens.", kKeyFields};
 constexpr Shape kTasks{"tasks", "Bounds of tasks.", kTaskFields};
 constexpr Shape kApprovals{"approvals", "Questions to people.", kApprovalFields};
 constexpr Shape kLimits{"limits", "Bounds of the service.", kLimitFields};
@@ -234,9 +258,9 @@ constexpr Field section(const Shape& shape) {
   return {shape.name, kMap, shape.doc, false, {}, &shape};
 }
 constexpr Field kConfigFields[] = {
-    kSchemaKey,        section(kServer), section(kListen), section(kTls),       section(kStore),
-    section(kRootKey), section(kTokens), section(kTasks),  section(kApprovals), section(kLimits),
-    section(kFeed),    section(kAudit),  section(kLog),
+    kSchemaKey,        section(kServer), section(kListen), section(kTls),   section(kStore),
+    section(kRootKey), section(kTokens), section(kKeys),   section(kTasks), section(kApprovals),
+    section(kLimits),  section(kFeed),   section(kAudit),  section(kLog),
 };
 constexpr Shape kConfig{"config", "The service's own configuration, stint.yaml.", kConfigFields};
 

@@ -192,7 +192,10 @@ CREATE INDEX owed_next ON owed (next);
 CREATE INDEX owed_task ON owed (task) WHERE task IS NOT NULL;
 )sql";
 
-// Several nodes.
+// Several nodes, and signing keys over time. A key is 'published' with no `activated` while it is the next one, 'live'
+// while it signs, 'published' again as a former one while its tokens live, 'retired' with its
+// sealed half wiped. A token tells its key, so that what a revocation kills can be counted; those
+// of before tell none.
 constexpr char kVersion2[] = R"sql(
 -- Who does what one node of a fleet does. beat: grows while the holder lives; fence: with each new
 -- holder.
@@ -202,6 +205,17 @@ CREATE TABLE lease (
   fence  INTEGER NOT NULL,
   beat   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+ALTER TABLE signing_key ADD COLUMN activates INTEGER;  -- the next one: does not sign before
+ALTER TABLE signing_key ADD COLUMN activated INTEGER;  -- null and live: since it was created
+ALTER TABLE signing_key ADD COLUMN retires INTEGER;    -- a former one: its last token is dead then
+ALTER TABLE signing_key ADD COLUMN retired INTEGER;
+ALTER TABLE signing_key ADD COLUMN revoked INTEGER;    -- null: not
+-- Also when two nodes rotate at once: one key signs, and one is next.
+CREATE UNIQUE INDEX signing_key_live ON signing_key (purpose, alg) WHERE state = 'live';
+CREATE UNIQUE INDEX signing_key_next ON signing_key (purpose, alg)
+  WHERE state = 'published' AND activated IS NULL;
+ALTER TABLE token ADD COLUMN kid TEXT;
 )sql";
 
 constexpr std::array<const char*, 2> kMigrations{kVersion1, kVersion2};

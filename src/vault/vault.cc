@@ -28,6 +28,9 @@ struct CredentialRow {
   }
 };
 
+constexpr std::string_view kSealed = "vault";  // what a sealer of values is for
+constexpr store::Sql kReseal = "UPDATE credential SET sealed = $2 WHERE name = $1";
+
 std::string place(std::string_view name, std::uint64_t version) {
   return "credential\n" + std::string(name) + "\n" + std::to_string(version);
 }
@@ -35,7 +38,7 @@ std::string place(std::string_view name, std::uint64_t version) {
 }  // namespace
 
 Vault::Vault(const crypto::RootKey& root, Entropy& entropy)
-    : sealer_(root, "vault"), entropy_(entropy) {}
+    : sealer_(root, kSealed), entropy_(entropy) {}
 
 Result<std::unique_ptr<Vault>> Vault::open(store::Store& store, const crypto::RootKey& root,
                                            Entropy& entropy) {
@@ -153,6 +156,43 @@ std::optional<std::string> Vault::recognise(std::string_view offered) const {
   const auto at = by_mark_.find(mark);
   if (at == by_mark_.end()) return std::nullopt;
   return at->second;
+}
+
+namespace {
+
+// Calls f(row) with every live row, by name.
+template <class F>
+Status each_live(store::Tx& tx, F f) {
+  std::string after;
+  while (true) {
+    const auto rows = tx.rows<CredentialRow>(kAll, after);
+    for (const CredentialRow& row : rows)
+      if (row.live) STINT_TRY(f(row));
+    if (rows.size() < 1000) break;
+    after = rows.back().name;
+  }
+  if (tx.error()) return fail(*tx.error());
+  return {};
+}
+
+}  // namespace
+
+Result<std::size_t> reseal(store::Tx& tx, const crypto::RootKey& from, const crypto::RootKey& to,
+                           Entropy& entropy) {
+  const crypto::Sealer old_sealer(from, kSealed), new_sealer(to, kSealed);
+  std::size_t count = 0;
+  STINT_TRY(each_live(tx, [&](const CredentialRow& row) -> Status {
+    const std::string blob =
+        STINT_TRY(old_sealer.reseal(row.sealed, new_sealer, place(row.name, row.version), entropy));
+    tx.run(kReseal, row.name, store::Blob{blob});
+    ++count;
+    return {};
+  }));
+  STINT_TRY(each_live(tx, [&](const CredentialRow& row) -> Status {
+    STINT_TRY(new_sealer.open(row.sealed, place(row.name, row.version)));
+    return {};
+  }));
+  return count;
 }
 
 }  // namespace stint::vault

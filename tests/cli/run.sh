@@ -106,7 +106,7 @@ printf 'desk-test-value-4711\n' >"$R/secret/desk-key"
 cp "$ROOT"/policies/*.cedar "$R/policies/"
 printf '%s\n' '@id("worker-alone")' 'permit (principal == Agent::"worker", action == Action::"task.open", resource)' \
   'when { context.task.autonomous };' >"$R/policies/worker.cedar"
-printf 'listen: {control: "127.0.0.1:0", gateway: "127.0.0.1:0", operations: "127.0.0.1:0"}\naudit: {checkpoint_every: 1s}\nlimits: {drain_timeout: 2s}\n' >"$SPACE/stint.yaml"
+printf 'listen: {control: "127.0.0.1:0", gateway: "127.0.0.1:0", operations: "127.0.0.1:0"}\naudit: {checkpoint_every: 1s}\nlimits: {drain_timeout: 2s}\nkeys: {publish_ahead: 1s}\n' >"$SPACE/stint.yaml"
 
 "$STINT" serve --config "$SPACE/stint.yaml" >"$SPACE/serve.out" 2>"$SPACE/serve.log" & SERVER=$!
 PIDS+=("$SERVER")
@@ -180,7 +180,7 @@ test_lists_and_shows() {
 }
 test_whoami_keys_version_doctor() {
   is "$("$STINT" whoami --json | jq -r .kind)" operator
-  is "$("$STINT" keys list --json | jq '.keys | length')" 3
+  is "$("$STINT" keys list --json | jq '.items | length')" 4
   is "$(status_of "$STINT" version)" 0; has 'stint 0.'
   is "$(status_of "$STINT" doctor)" 0; has '/readyz: 200'
 }
@@ -324,6 +324,68 @@ test_agent_suspend() {
   is "$(status_of "$STINT" apply -f "$R" --yes)" 0
   is "$("$STINT" agent show worker --json | jq -r .status)" active
 }
+kid_in() {  # kid_in STATE: of the ES256 key in it
+  "$STINT" keys list --state "$1" --json | jq -r '[.items[] | select(.alg == "ES256")][0].kid // ""'
+}
+signs() { [ "$(kid_in live)" = "$1" ]; }
+signer_of_newest() { "$STINT" log tail --kind token.minted -n 1 --json | tail -n 1 | jq -r '.event.kid'; }
+# Runs a task whose child calls, waits to be told, and calls again, each answer on a line of its own:
+# in between is the caller's.
+begin_calls() {
+  mkfifo "$SPACE/go.$1"
+  in_task --quiet -- sh -c 'code() { curl -s -o /dev/null -w "%{http_code}\n" "$STINT_URL_DESK/tickets/7"; }
+    code >"$1"; while read -r _; do code >>"$1"; done <"$0"' "$SPACE/go.$1" "$SPACE/codes.$1" &
+  CALLS=$!
+  exec 7>"$SPACE/go.$1"
+  wait_for has_lines "$1" 1
+}
+has_lines() { [ "$(cat "$SPACE/codes.$1" 2>/dev/null | wc -l)" -ge "$2" ]; }
+call_again() { echo >&7; wait_for has_lines "$1" "$2"; }
+end_calls() { exec 7>&-; wait "$CALLS"; }
+test_keys_rotate_without_a_refused_token() {
+  local old new
+  old=$(kid_in live)
+  begin_calls rotate
+  is "$(signer_of_newest)" "$old"
+  is "$(status_of "$STINT" keys rotate --alg ES256)" 0
+  has 'is published and signs from'; has "ES256 $old signs now"
+  new=$(kid_in next)
+  curl -sf "$(jq -r .issuer "$STINT_HOME/ports.json")/oauth/jwks" | jq -e --arg k "$new" 'any(.keys[]; .kid == $k)' >/dev/null
+  is "$(status_of "$STINT" keys rotate --alg ES256)" 0; has 'nothing changed'
+  wait_for signs "$new"
+  call_again rotate 2
+  end_calls
+  is "$(tr '\n' ' ' <"$SPACE/codes.rotate")" "200 200 "
+  is "$(kid_in former)" "$old"
+  in_task --quiet -- sh -c 'curl -sf "$STINT_URL_DESK/tickets/8"' >/dev/null
+  is "$(signer_of_newest)" "$new"
+}
+test_keys_rotate_now_says_what_it_costs() {
+  local old; old=$(kid_in live)
+  is "$(status_of "$STINT" keys rotate --now </dev/null)" 1; has 'refuse new tokens until they fetch it again'
+  is "$(kid_in live)" "$old"
+  is "$("$STINT" keys rotate --now --yes --alg ES256 --json | jq -r '.changed')" true
+  [ "$(kid_in live)" != "$old" ] || fail "the old key still signs"
+  is "$(status_of "$STINT" keys rotate --alg HS256)" 1; has 'no key signs with this algorithm'
+}
+test_keys_revoke_says_and_kills() {
+  local old; old=$(kid_in live)
+  begin_calls revoke
+  is "$(status_of "$STINT" keys revoke "$old" --dry-run)" 0
+  has 'kills 2 tokens of 1 open tasks'; has '/u/desk'; has 'not touched: tasks, handles'
+  is "$(status_of "$STINT" keys revoke "$old" </dev/null)" 1
+  is "$(kid_in live)" "$old" "nobody said yes"
+  is "$(status_of "$STINT" keys revoke "$old" --yes)" 0
+  has 'killed 2 tokens of 1 open tasks'; has "signs now: $(kid_in live)"
+  call_again revoke 2; call_again revoke 3
+  end_calls
+  is "$(tr '\n' ' ' <"$SPACE/codes.revoke")" "200 401 200 " "refused once, then renewed"
+  is "$(kid_in revoked)" "$old"
+  is "$(status_of "$STINT" keys revoke "$old" --yes)" 1; has 'the key is revoked already'
+  is "$(status_of "$STINT" keys revoke nothing --yes --json)" 1; has 'no such key'
+  is "$(status_of "$STINT" keys revoke "$("$STINT" keys list --json | jq -r '.items[] | select(.use == "log").kid')" --yes)" 1
+  has "the log's key is its identity"
+}
 test_completion_and_man() {
   "$STINT" completion bash | bash -n
   "$STINT" completion fish | grep -q "complete -c stint"
@@ -371,13 +433,53 @@ test_dev_forgets() {
   kill -TERM "$dev"; wait "$dev"
   [ ! -e "$home" ] || fail "$home is still there"
 }
-test_sigterm_drains() {  # last: it ends the server
-  kill -TERM "$SERVER"
-  gone() { ! kill -0 "$SERVER" 2>/dev/null; }
-  wait_for gone
+test_keys_rewrap_needs_a_stopped_service() {
+  printf 'root_key: {path: "%s"}\n' "$SPACE/new-test.key" >"$SPACE/new.yaml"
+  is "$(status_of "$STINT" keys rewrap --config "$SPACE/stint.yaml" --new-config "$SPACE/new.yaml" --yes)" 75
+  has 'another process has the database open'
+  [ ! -e "$SPACE/new-test.key" ] || fail "a key was made for nothing"
+}
+gone() { ! kill -0 "$SERVER" 2>/dev/null; }
+end_server() { gone || kill -TERM "$SERVER"; wait_for gone; }
+test_sigterm_drains() {  # it ends the server: what comes after starts one of its own
+  end_server
   grep -q '"message":"stopped"' "$SPACE/serve.log"
   [ ! -e "$STINT_HOME/operator.sock" ] && [ ! -e "$STINT_HOME/ports.json" ]
   ! grep -q 4711 "$SPACE/serve.log" || fail "the log tells a secret"
+}
+test_keys_rewrap_seals_everything_anew() {
+  end_server
+  local rewrap=("$STINT" keys rewrap --config "$SPACE/stint.yaml" --new-config "$SPACE/new.yaml")
+  cat "$SPACE/stint.yaml" >"$SPACE/new.yaml"
+  printf 'root_key: {path: "%s"}\n' "$SPACE/new-test.key" >>"$SPACE/new.yaml"
+  is "$(status_of "${rewrap[@]}" </dev/null)" 1
+  is "$(status_of "$STINT" keys rewrap --config "$SPACE/stint.yaml" --new-config "$SPACE/stint.yaml" --yes)" 1
+  has 'the new root key is the old one'
+  is "$(status_of "${rewrap[@]}" --yes --json)" 0
+  is "$(tail -n 1 "$SPACE/said" | jq '.credentials')" 1
+  is "$(stat -c %a "$SPACE/new-test.key")" 600
+  is "$(status_of "${rewrap[@]}" --yes)" 1; has 'sealed under another root key'
+  is "$(status_of "$STINT" serve --config "$SPACE/stint.yaml")" 1; has 'sealed under another root key'
+  "$STINT" serve --config "$SPACE/new.yaml" >"$SPACE/again.out" 2>"$SPACE/again.log" & SERVER=$!
+  wait_for test -s "$STINT_HOME/ports.json"
+  in_task --quiet -- sh -c 'curl -sf "$STINT_URL_DESK/tickets/9"' | grep -q '/tickets/9 as Bearer'
+  is "$("$STINT" log tail --kind root.rewrapped --json | jq -s length)" 1
+  kill -TERM "$SERVER"; wait "$SERVER"
+}
+test_keys_rewrap_to_a_passphrase_and_back() {
+  end_server
+  cat "$SPACE/stint.yaml" >"$SPACE/words.yaml"
+  printf 'root_key: {source: passphrase}\n' >>"$SPACE/words.yaml"
+  printf 'a long test passphrase\n' |
+    "$STINT" keys rewrap --config "$SPACE/new.yaml" --new-config "$SPACE/words.yaml" --yes 2>"$SPACE/said"
+  printf 'a wrong test passphrase\n' |
+    "$STINT" keys rewrap --config "$SPACE/words.yaml" --new-config "$SPACE/stint.yaml" --yes 2>"$SPACE/said" &&
+    fail "a wrong passphrase was taken"
+  has 'sealed under another root key'
+  printf 'a long test passphrase\nanother long test passphrase\n' |
+    "$STINT" keys rewrap --config "$SPACE/words.yaml" --new-config "$SPACE/words.yaml" --yes 2>"$SPACE/said"
+  printf 'another long test passphrase\n' |
+    "$STINT" keys rewrap --config "$SPACE/words.yaml" --new-config "$SPACE/stint.yaml" --yes 2>"$SPACE/said"
 }
 
 for test in $(grep -o '^test_[a-z_0-9]*' "$0"); do run_test "$test"; done

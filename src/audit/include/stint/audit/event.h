@@ -72,11 +72,39 @@ struct KeyCreated {
   bool operator==(const KeyCreated&) const = default;
 };
 
+// It signs from now on.
+struct KeyActivated {
+  static constexpr std::string_view kKind = "key.activated";
+  std::string kid;
+  std::string replaces;  // kid; empty: none
+  Actor actor;
+  bool operator==(const KeyActivated&) const = default;
+};
+
+// No token that it signed counts from now on.
+struct KeyRevoked {
+  static constexpr std::string_view kKind = "key.revoked";
+  std::string kid;
+  std::string replaced_by;  // kid; empty: it was not the one that signs
+  Actor actor;
+  bool operator==(const KeyRevoked&) const = default;
+};
+
+// It is published no more, and its private half is wiped.
 struct KeyRetired {
   static constexpr std::string_view kKind = "key.retired";
   std::string kid;
   Actor actor;
   bool operator==(const KeyRetired&) const = default;
+};
+
+// Everything sealed was sealed anew under another root key.
+struct RootRewrapped {
+  static constexpr std::string_view kKind = "root.rewrapped";
+  std::string from, to;     // public names of the root keys, 8 hex digits
+  std::int64_t sealed = 0;  // how many values
+  Actor actor;
+  bool operator==(const RootRewrapped&) const = default;
 };
 
 enum class ResourceType : std::uint8_t {
@@ -355,11 +383,12 @@ struct ReceiptSigned {
 // -----------------------------------------------------------------------------------------------
 
 using AnyEvent =
-    std::variant<ServerStarted, ServerStopped, KeyCreated, KeyRetired, ResourceApplied, TaskOpened,
-                 TaskDelegated, TaskNarrowed, TaskPaused, TaskResumed, TaskClosed, TokenMinted,
-                 TokenRevoked, HandleIssued, HandleUsed, HandleRevoked, Decided, DecisionsRepeated,
-                 Outcome, CredentialReleased, ApprovalRequested, ApprovalAnswered, ApprovalConsumed,
-                 ApprovalExpired, Signal, ReceiptSigned>;
+    std::variant<ServerStarted, ServerStopped, KeyCreated, KeyActivated, KeyRevoked, KeyRetired,
+                 RootRewrapped, ResourceApplied, TaskOpened, TaskDelegated, TaskNarrowed,
+                 TaskPaused, TaskResumed, TaskClosed, TokenMinted, TokenRevoked, HandleIssued,
+                 HandleUsed, HandleRevoked, Decided, DecisionsRepeated, Outcome, CredentialReleased,
+                 ApprovalRequested, ApprovalAnswered, ApprovalConsumed, ApprovalExpired, Signal,
+                 ReceiptSigned>;
 
 // One entry of the log. Its index is its place, not part of it.
 struct Entry {

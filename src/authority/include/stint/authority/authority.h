@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,7 +41,9 @@ struct Settings {
   std::chrono::milliseconds feed_max_age{2000};
   bool strict_audit = false;  // reads too are recorded before they happen, not within 50 ms
   std::size_t pending_approvals_per_task = 32;
-  crypto::Alg token_alg = crypto::Alg::kES256;  // where the upstream names none
+  crypto::Alg token_alg = crypto::Alg::kES256;                    // where the upstream names none
+  std::chrono::seconds rotate_keys_every{std::chrono::days(30)};  // 0: only when asked to
+  std::chrono::seconds publish_keys_ahead{600};                   // before they sign
 };
 
 // The commands: the only writer of tasks, tokens, handles, approvals, resources and the log. Each
@@ -109,6 +112,27 @@ class Authority {
                                           WallTime now);
   std::shared_ptr<const jose::JwkSet> token_keys() const;  // changes with rotation
   std::string jwks() const;                                // to publish
+  // Of tokens for us, and for any audience. Take it anew for each token: keys come and go.
+  std::shared_ptr<const jose::AccessTokenVerifier> verifier() const;
+
+  // Called now and after each change, with all that verify: for tables that make verifying fast. On
+  // the thread that makes the change, which must not be kept. Set before the first request.
+  void on_keys(std::function<void(const jose::JwkSet&)> f);
+
+  // --- keys (keys.cc) ---
+  std::vector<KeyView> keys() const;  // all but the oldest retired ones, by creation
+  // Publishes a next key of this algorithm, or of each; it signs once it was published for long
+  // enough (Settings::publish_keys_ahead). `at_once`: now, and verifiers that keep a copy of the
+  // JWKS refuse new tokens until they fetch it again. Errors: kUnsupported, kLimit "too many keys
+  // are published: wait until former ones retire".
+  rt::Co<Result<Rotation>> rotate_keys(std::optional<crypto::Alg> alg, bool at_once, Actor actor);
+  // What revoke_key() would kill. Errors: those of keys::KeyChanges::revoke.
+  Result<KeyRevocation> key_revocation(const std::string& kid);
+  // The key leaves the JWKS and every verifier of this node before this returns; other nodes follow
+  // by the feed. When it signed, a fresh one signs at once. Returns what was killed.
+  rt::Co<Result<KeyRevocation>> revoke_key(std::string kid, Actor actor);
+  // For followers of the feed, when an event of a key came: takes the keys as they are committed.
+  Status reload_keys();
 
   // --- calls ---
   // Decides, and records the decision: before the call for everything but reads, within 50 ms for
@@ -197,6 +221,7 @@ class Authority {
   Swept sweep();                        // what time has ended
   Result<bool> publish_log();           // a new checkpoint, if there is anything new
   Result<std::size_t> sign_receipts();  // of closed tasks that the checkpoint covers
+  Result<bool> tend_keys();             // what their schedule asks for; true: keys changed
   void tell_refusals();                 // all that are counted, before the service goes down
   void confirm_view();                  // asks the store whether it lives, and what is new
 

@@ -84,6 +84,7 @@ struct DelegateRequest {
   // The parent's token must still count. The child may do no more than that token, which may be
   // narrower than the task, and its first token ends no later (RFC 8693).
   TokenId parent_token;
+  std::string parent_token_kid;   // of the key that signed it
   WallTime parent_token_expires;  // whole seconds, as in the token
   std::vector<domain::Grant> parent_token_grants;
   OpenRequest child;
@@ -130,6 +131,7 @@ struct Closed {
 struct CallRequest {
   TaskId task;
   TokenId token;
+  std::string kid;  // of the key that signed the token: it must not be revoked meanwhile
   // What the token itself carries: it may be narrower than the task. Shared with the token's cache.
   std::shared_ptr<const std::vector<domain::Grant>> token_grants;
   domain::Call call;
@@ -157,6 +159,7 @@ class Permit {
   DecisionId decision_{{}};
   TaskId task_{{}};
   TokenId token_{{}};
+  std::string kid_;
   std::string upstream_;
   std::shared_ptr<const Directory> directory_;
   std::uint64_t credential_version_ = 0;
@@ -194,6 +197,33 @@ struct Signal {
   std::string agent;  // registered name, when known
   std::string ip;
   std::string_view where;  // literal: "gateway", "token-endpoint", "api"
+};
+
+// One of the service's own keys. Words are literals.
+struct KeyView {
+  std::string kid;
+  std::string_view use;    // "token", "log"
+  std::string_view state;  // "next", "live", "former", "retired", "revoked"
+  crypto::Alg alg = crypto::Alg::kES256;
+  WallTime created;
+  std::optional<WallTime> activates, activated, retires, retired, revoked;
+};
+
+// What rotating did, of each algorithm that was asked for.
+struct Rotation {
+  std::vector<KeyView> next;  // published; live when `activates`
+  std::vector<KeyView> live;  // signs now
+  bool changed = false;       // false: there was a next key of each already
+};
+
+// What revoking a key does to tokens of open tasks that have not expired.
+struct KeyRevocation {
+  KeyView key;
+  std::size_t tokens = 0;
+  std::size_t tasks = 0;    // whose next call must renew
+  std::size_t unknown = 0;  // of `tokens`: minted by a release that did not record their key
+  std::vector<std::pair<std::string, std::size_t>> audiences;  // tokens by audience, at most 200
+  std::string replaced_by;  // kid; "": not known yet, or the key did not sign any more
 };
 
 struct Introspection {

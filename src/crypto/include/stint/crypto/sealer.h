@@ -54,6 +54,11 @@ class Sealer {
 
   std::uint32_t root_id() const { return root_id_; }
 
+  // A blob of this sealer as one of `to`, for the same place; opened again and compared before it
+  // is returned. Errors: those of open() and seal().
+  Result<std::string> reseal(std::string_view blob, const Sealer& to, std::string_view aad,
+                             Entropy& entropy) const;
+
  private:
   std::array<std::uint8_t, 32> key_{};
   std::uint32_t root_id_ = 0;

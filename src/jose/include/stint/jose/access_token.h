@@ -63,8 +63,9 @@ crypto::Digest token_digest(std::string_view compact);
 // Copies share one immutable value: fit for a cache, whose reader calls check_time.
 class VerifiedToken {
  public:
-  const AccessToken& claims() const { return *claims_; }
-  TaskId task() const { return claims_->task.id; }
+  const AccessToken& claims() const { return signed_->claims; }
+  TaskId task() const { return claims().task.id; }
+  const std::string& kid() const { return signed_->kid; }  // of the key that signed it
   const crypto::Digest& digest() const { return digest_; }
 
   // What a cached token must pass on each use. Errors: kExpired "token expired".
@@ -72,15 +73,20 @@ class VerifiedToken {
 
  private:
   friend class AccessTokenVerifier;
-  VerifiedToken(std::shared_ptr<const AccessToken> claims, const crypto::Digest& digest)
-      : claims_(std::move(claims)), digest_(digest) {}
-  std::shared_ptr<const AccessToken> claims_;
+  struct Signed {
+    AccessToken claims;
+    std::string kid;
+  };
+  VerifiedToken(std::shared_ptr<const Signed> is, const crypto::Digest& digest)
+      : signed_(std::move(is)), digest_(digest) {}
+  std::shared_ptr<const Signed> signed_;
   crypto::Digest digest_;
 };
 
 // Checks, in order, and their errors: form and size (as parse_compact); typ at+jwt (kWrongType
-// "token typ": an ID token or an assertion is not an access token); kid and alg name a key of ours
-// (kWrongKey "jws unknown key"), signature (kBadSignature); iss (kWrongIssuer "token iss"); aud has
+// "token typ": an ID token or an assertion is not an access token); kid names no revoked key
+// (kRevoked "the key that signed the token is revoked"); kid and alg name a key of ours (kWrongKey
+// "jws unknown key"), signature (kBadSignature); iss (kWrongIssuer "token iss"); aud has
 // ours (kWrongAudience "token aud"); iss sub aud exp iat jti client_id task present (kMissing) and
 // well-formed (kMalformed "token claims"); expired (kExpired "token expired": no leeway, the clock
 // is ours); iat not ahead (kNotYetValid).
@@ -93,6 +99,8 @@ class AccessTokenVerifier {
   Result<VerifiedToken> verify(std::string_view compact, WallTime now) const;
   // For the issuer's own endpoints (introspection, exchange), which take tokens for any audience.
   Result<VerifiedToken> verify_any_audience(std::string_view compact, WallTime now) const;
+  // What a cached token must pass on each use: keys go. Errors: kRevoked, kWrongKey, as above.
+  Status check_key(std::string_view kid) const;
 
  private:
   Result<VerifiedToken> check(std::string_view compact, WallTime now, bool any_audience) const;

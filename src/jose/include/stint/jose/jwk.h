@@ -62,11 +62,17 @@ class JwkSet {
   const Jwk* find(std::string_view kid, crypto::Alg alg) const;
   bool has_kid(std::string_view kid) const;
 
+  // Names keys that were revoked, so that what they signed is refused for that reason. They verify
+  // nothing and are not published: a kid that is also a key's is dropped from the keys.
+  void revoke(std::vector<std::string> kids);
+  bool is_revoked(std::string_view kid) const;
+
   std::span<const Jwk> keys() const { return keys_; }
   std::string to_json() const;
 
  private:
   std::vector<Jwk> keys_;
+  std::vector<std::string> revoked_;
 };
 
 }  // namespace stint::jose

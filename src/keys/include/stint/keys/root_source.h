@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,5 +32,24 @@ Result<crypto::RootKey> root_key_from_credential(const std::string& directory);
 // the first sealed value is opened: kWrongKey. Errors: RootKey::from_passphrase's, the store's.
 Result<crypto::RootKey> root_key_from_passphrase(std::string&& passphrase, store::Store& store,
                                                  Entropy& entropy);
+
+// A root key that nothing is sealed under yet, and what the store must keep so that it is found
+// again. Written by the transaction that seals everything anew: put_root().
+struct NewRoot {
+  crypto::RootKey key;
+  std::optional<std::string> salt;     // of a passphrase
+  std::optional<std::string> wrapped;  // by a PKCS#11 token
+};
+// Errors: RootKey::from_passphrase's.
+Result<NewRoot> new_root_from_passphrase(std::string&& passphrase, Entropy& entropy);
+void put_root(store::Tx& tx, const NewRoot& root);
+
+// The PIN of a PKCS#11 token: the file's first line, under the rules of a key file. The caller
+// wipes it. Errors: "PIN file is missing", "PIN file may be read by others: chmod 600", "PIN file
+// belongs to another user", "PIN file is not a regular file", "PIN file is empty or too long",
+// "PIN file cannot be read".
+Result<std::string> pin_from_file(const std::string& path);
+// systemd's credential "stint-pkcs11-pin".
+Result<std::string> pin_from_credential(const std::string& directory);
 
 }  // namespace stint::keys

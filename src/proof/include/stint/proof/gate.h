@@ -120,7 +120,7 @@ class Gate {
   // before the first request.
   void on_hot_key(std::function<void(const crypto::PublicKey&)> f);
 
-  // Forget verified tokens: after our keys changed.
+  // Forget verified tokens. Keys that go need no call: a cached token's key is looked up each time.
   void forget_tokens();
 
   struct Stats {

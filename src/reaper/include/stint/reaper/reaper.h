@@ -18,12 +18,14 @@ struct Settings {
 
 struct Stats {
   std::uint64_t rounds = 0;    // sweeps
-  std::uint64_t failures = 0;  // of publishing and of signing receipts
+  std::uint64_t failures = 0;  // of publishing, of signing receipts and of tending keys
   std::uint64_t closed = 0, paused = 0, approvals_expired = 0;  // by time
   std::uint64_t checkpoints = 0, receipts = 0;
+  std::uint64_t key_changes = 0;  // rounds in which the schedule of signing keys changed any
 };
 
-// Carries out what time and closing owe: sweeps, checkpoints, receipts; and asks the writer all the
+// Carries out what time and closing owe: sweeps, the schedule of signing keys, checkpoints,
+// receipts; and asks the writer all the
 // time whether it lives, without which the live view goes stale and everything is denied.
 //
 // Three threads: asking, and keeping leases, must not wait for work that takes long.

@@ -14,7 +14,7 @@
 
 namespace stint::resource {
 
-enum class RootKeySource : std::uint8_t { kFile, kSystemd, kPassphrase };
+enum class RootKeySource : std::uint8_t { kFile, kSystemd, kPassphrase, kPkcs11 };
 enum class Durability : std::uint8_t { kBatched, kStrict };  // of data-plane records of reads
 
 // stint.yaml. Every value has a default that is safe on one machine.
@@ -41,8 +41,11 @@ struct Config {
   } store;
   struct RootKey {
     RootKeySource source = RootKeySource::kFile;
-    std::string path;    // kFile; empty: $STINT_HOME/root.key
-    bool create = true;  // kFile: made on first start
+    std::string path;      // kFile; empty: $STINT_HOME/root.key
+    bool create = true;    // kFile, kPkcs11: made on first start
+    std::string uri;       // kPkcs11: RFC 7512, names the token and the AES key in it
+    std::string module;    // kPkcs11: the library to load
+    std::string pin_file;  // kPkcs11; empty: the systemd credential stint-pkcs11-pin
   } root_key;
   struct Tokens {
     std::chrono::seconds ttl{300};
@@ -50,6 +53,10 @@ struct Config {
     std::chrono::seconds dpop_max_age{60};
     bool dpop_nonce = true;  // at the API; elsewhere always
   } tokens;
+  struct Keys {                                                // that sign tokens
+    std::chrono::seconds rotate_every{std::chrono::days(30)};  // 0: only when asked to
+    std::chrono::seconds publish_ahead{600};                   // in the JWKS before it signs
+  } keys;
   struct Tasks {
     std::chrono::seconds default_life{3600};
     std::chrono::seconds max_life{24 * 3600};

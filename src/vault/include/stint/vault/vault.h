@@ -95,4 +95,9 @@ class Vault {
   std::multimap<crypto::Digest, std::string> by_mark_;  // two names may hold one value
 };
 
+// Seals every live value under another root key, in the caller's transaction, and opens each again
+// as it is read back. Returns how many. Errors: the vault's, the store's.
+Result<std::size_t> reseal(store::Tx& tx, const crypto::RootKey& from, const crypto::RootKey& to,
+                           Entropy& entropy);
+
 }  // namespace stint::vault

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <expected>
+#include <string>
+
+#include "context.h"
+#include "stint/resource/config.h"
+
+namespace stint::cli {
+
+// The service's configuration: `path` ("": none), and over it this process's STINT_SECTION__KEY
+// variables when `with_variables`. Problems are said, each on its line (--json: as one object);
+// returned is how the verb ends: kUsage, or kRefused for a file that cannot be read.
+std::expected<resource::Config, Exit> load_config(const Context& ctx, const std::string& path,
+                                                  bool with_variables, bool as_json);
+
+}  // namespace stint::cli

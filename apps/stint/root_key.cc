@@ -1,0 +1,95 @@
+#include "root_key.h"
+
+#include <fmt/format.h>
+
+#include "files.h"
+#include "stint/keys/pkcs11_root.h"
+
+namespace stint::cli {
+namespace {
+
+using resource::RootKeySource;
+using Config = resource::Config::RootKey;
+
+constexpr std::string_view kWhat = "cannot take the root key";
+
+std::string path_of(const Config& config, const std::string& home) {
+  return config.path.empty() ? join_path(home, "root.key") : config.path;
+}
+
+// One line of stdin: never from the environment or the command line. Byte by byte, since a second
+// passphrase may follow.
+Outcome<std::string> passphrase_line() {
+  auto line = read_line_of_stdin(1024);
+  if (!line) return std::unexpected(Failure::of(line.error(), "no passphrase on stdin"));
+  return *std::move(line);
+}
+
+Result<std::string> pin_of(const Config& config) {
+  return config.pin_file.empty() ? keys::pin_from_credential(environment("CREDENTIALS_DIRECTORY"))
+                                 : keys::pin_from_file(config.pin_file);
+}
+
+template <class T>
+Outcome<T> outcome(Result<T> taken) {
+  if (!taken) return std::unexpected(Failure::of(taken.error(), std::string(kWhat)));
+  return *std::move(taken);
+}
+
+Outcome<keys::NewRoot> as_new(Result<crypto::RootKey> key) {
+  auto taken = outcome(std::move(key));
+  if (!taken) return std::unexpected(taken.error());
+  return keys::NewRoot{.key = *std::move(taken), .salt = {}, .wrapped = {}};
+}
+
+}  // namespace
+
+Outcome<crypto::RootKey> take_root_key(const Config& config, const std::string& home,
+                                       store::Store& store, Entropy& entropy) {
+  const std::string path = path_of(config, home);
+  switch (config.source) {
+    case RootKeySource::kFile:
+      return outcome(config.create ? keys::root_key_from_file_or_create(path, entropy)
+                                   : keys::root_key_from_file(path));
+    case RootKeySource::kSystemd:
+      return outcome(keys::root_key_from_credential(environment("CREDENTIALS_DIRECTORY")));
+    case RootKeySource::kPassphrase: {
+      auto line = passphrase_line();
+      if (!line) return std::unexpected(line.error());
+      return outcome(keys::root_key_from_passphrase(*std::move(line), store, entropy));
+    }
+    case RootKeySource::kPkcs11: {
+      auto pin = pin_of(config);
+      if (!pin) return std::unexpected(Failure::of(pin.error(), std::string(kWhat)));
+      return outcome(keys::root_key_from_pkcs11({config.uri, config.module}, *std::move(pin), store,
+                                                config.create, entropy));
+    }
+  }
+  __builtin_trap();
+}
+
+Outcome<keys::NewRoot> take_new_root_key(const Config& config, const std::string& home,
+                                         Entropy& entropy) {
+  const std::string path = path_of(config, home);
+  switch (config.source) {
+    case RootKeySource::kFile:
+      return as_new(config.create ? keys::root_key_from_file_or_create(path, entropy)
+                                  : keys::root_key_from_file(path));
+    case RootKeySource::kSystemd:
+      return as_new(keys::root_key_from_credential(environment("CREDENTIALS_DIRECTORY")));
+    case RootKeySource::kPassphrase: {
+      auto line = passphrase_line();
+      if (!line) return std::unexpected(line.error());
+      return outcome(keys::new_root_from_passphrase(*std::move(line), entropy));
+    }
+    case RootKeySource::kPkcs11: {
+      auto pin = pin_of(config);
+      if (!pin) return std::unexpected(Failure::of(pin.error(), std::string(kWhat)));
+      return outcome(
+          keys::new_root_from_pkcs11({config.uri, config.module}, *std::move(pin), entropy));
+    }
+  }
+  __builtin_trap();
+}
+
+}  // namespace stint::cli
