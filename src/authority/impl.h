@@ -72,6 +72,8 @@ class Authority::Impl {
   const Settings settings;
   LiveView view;
   DecisionIds decision_ids;
+  // Shared with the store, whose observers outlive us.
+  const std::shared_ptr<Revocations> revocations = std::make_shared<Revocations>();
 
   WallTime now() const { return parts.clock.wall(); }
   std::shared_ptr<const Directory> directory() const {
@@ -209,6 +211,9 @@ class Authority::Impl {
   // given, not revoked. The rows know what no view may yet: a close in this very batch.
   Result<std::vector<domain::Task>> live_rows(store::Reader& reader, TaskId task,
                                               std::optional<TokenId> token, WallTime at) const;
+
+  // --- standing.cc ---
+  Status follow_revocations();  // from now on, after what stands in the rows
 
   // --- upkeep.cc ---
   Result<std::string> receipt_for(TaskId task, const merkle::Checkpoint& covering);

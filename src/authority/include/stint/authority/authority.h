@@ -11,6 +11,7 @@
 
 #include "stint/authority/directory.h"
 #include "stint/authority/live_view.h"
+#include "stint/authority/revocations.h"
 #include "stint/authority/types.h"
 #include "stint/base/clock.h"
 #include "stint/base/entropy.h"
@@ -72,6 +73,7 @@ class Authority {
   const Settings& settings() const;
   std::shared_ptr<const Directory> directory() const;
   const LiveView& view() const;
+  Result<std::shared_ptr<LiveTask>> live(TaskId task) const;  // of the view, now
 
   // --- configuration ---
   struct Applied {
@@ -170,6 +172,11 @@ class Authority {
   rt::Co<Result<std::optional<std::string>>> first_use(IdempotencyKey key);
   // `response` holds no secret; empty: forget, the request may be tried again.
   rt::Co<Status> remember(IdempotencyKey key, std::string response);
+
+  // --- for those who verify tokens elsewhere ---
+  const Revocations& revocations() const;
+  // The task and every open one below it: what a pause of it holds up.
+  Result<std::vector<TaskId>> with_descendants(TaskId task);
 
   // --- the log, for serving ---
   store::Seq log_size() const;  // events committed; cheap
