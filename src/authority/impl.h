@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "repeats.h"
+#include "status_lists.h"
 #include "stint/audit/event.h"
 #include "stint/authority/authority.h"
 #include "stint/base/log.h"
@@ -33,6 +34,7 @@ struct Changes {
   std::vector<Revoked> revoked;
   std::vector<ApprovalId> settled;
   std::shared_ptr<const Directory> directory;
+  std::vector<std::shared_ptr<OpenStatusList>> announced;  // whose row is there now
 };
 
 audit::Actor to_audit(const Actor& actor);
@@ -66,7 +68,8 @@ class Authority::Impl {
       : parts(parts_in),
         settings(std::move(settings_in)),
         view(settings.feed_max_age),
-        decision_ids(parts.entropy) {}
+        decision_ids(parts.entropy),
+        status_indexes(parts.entropy) {}
 
   Parts parts;
   const Settings settings;
@@ -74,6 +77,8 @@ class Authority::Impl {
   DecisionIds decision_ids;
   // Shared with the store, whose observers outlive us.
   const std::shared_ptr<Revocations> revocations = std::make_shared<Revocations>();
+  StatusIndexes status_indexes;
+  StatusLists status_lists{parts.store, *revocations};
 
   WallTime now() const { return parts.clock.wall(); }
   std::shared_ptr<const Directory> directory() const {
@@ -134,6 +139,7 @@ class Authority::Impl {
                   // process
     Minted minted;
     audit::TokenMinted event;
+    StatusIndex status;
   };
   // `audience` an upstream's: all grants for it, or those of `narrow`. Our issuer: those of
   // `narrow`, which may be of several upstreams and are worth something in a delegation alone.
@@ -148,7 +154,7 @@ class Authority::Impl {
     TokenId token;
     WallTime token_expires;
   };
-  void record_token(store::Tx& tx, const Draft& draft, WallTime at);
+  void record_token(store::Tx& tx, Changes& changes, const Draft& draft, WallTime at);
   // Inside the transaction: whether the parent may have this child as it stands now.
   Status may_have_child(store::Tx& tx, const Above& parent, const domain::Task& child,
                         WallTime at) const;
@@ -214,6 +220,7 @@ class Authority::Impl {
 
   // --- standing.cc ---
   Status follow_revocations();  // from now on, after what stands in the rows
+  std::string status_uri(std::int64_t number) const;
 
   // --- upkeep.cc ---
   Result<std::string> receipt_for(TaskId task, const merkle::Checkpoint& covering);

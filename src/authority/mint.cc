@@ -120,6 +120,8 @@ Result<Authority::Impl::Draft> Authority::Impl::draft_token(
                                    .parent = task.parent},
                           .acr = task.acr,
                           .auth_time = task.auth_time};
+  StatusIndex status = status_indexes.take(at);
+  token.status = {.idx = status.idx, .uri = status_uri(status.list->number)};
   switch (task.binding.kind) {
     case domain::Binding::Kind::kDpop:
       token.cnf.jkt = task.binding.thumbprint;
@@ -151,12 +153,21 @@ Result<Authority::Impl::Draft> Authority::Impl::draft_token(
                          .thumbprint = task.binding.thumbprint,
                          .issued = life.issued,
                          .expires = life.expires,
-                         .by = by}};
+                         .by = by},
+               .status = std::move(status)};
 }
 
-void Authority::Impl::record_token(store::Tx& tx, const Draft& draft, WallTime at) {
-  tx.run("INSERT INTO token (jti, task, audience, exp) VALUES ($1, $2, $3, $4)", draft.minted.id,
-         draft.event.task, draft.minted.audience, draft.minted.expires);
+void Authority::Impl::record_token(store::Tx& tx, Changes& changes, const Draft& draft,
+                                   WallTime at) {
+  const OpenStatusList& list = *draft.status.list;
+  tx.run("INSERT INTO token (jti, task, audience, exp, list, idx) VALUES ($1, $2, $3, $4, $5, $6)",
+         draft.minted.id, draft.event.task, draft.minted.audience, draft.minted.expires,
+         list.number, draft.status.idx);
+  if (!list.announced.load(std::memory_order_relaxed)) {
+    tx.run("INSERT INTO status_list (n, ends) VALUES ($1, $2) ON CONFLICT (n) DO NOTHING",
+           list.number, list.opened + kStatusRotation + revocations->longest());
+    changes.announced.push_back(draft.status.list);
+  }
   append(tx, at, draft.event);
 }
 
@@ -201,7 +212,7 @@ rt::Co<Result<MintResult>> Authority::Impl::mint(MintRequest request, Refusal* r
     STINT_TRY(same_directory(tx, *dir));
     domain::Task row = STINT_TRY(live_rows(tx, handle.task, std::nullopt, at)).front();
     row.last_used = std::max(row.last_used, at);
-    record_token(tx, draft, at);
+    record_token(tx, changes, draft, at);
     append(tx, at,
            audit::HandleUsed{.task = handle.task, .handle = handle.id, .token = draft.minted.id});
     update_task(tx, row);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "impl.h"
+#include "stint/keys/key_ring.h"
 
 namespace stint::authority {
 namespace {
@@ -54,6 +55,29 @@ Status Authority::Impl::follow_revocations() {
     }));
     return rows;
   });
+}
+
+std::string Authority::Impl::status_uri(std::int64_t number) const {
+  std::string_view base = settings.issuer;
+  if (base.ends_with('/')) base.remove_suffix(1);
+  return std::string(base) + "/oauth/status/" + std::to_string(number);
+}
+
+Result<StatusDocument> Authority::status_list(std::int64_t number) {
+  if (!health().reason.empty())
+    return fail(Errc::kStale, "this node cannot vouch for its status lists now");
+  const auto key = STINT_TRY(impl_->parts.keys.signing_key(impl_->settings.token_alg));
+  return impl_->status_lists.document(number, impl_->status_uri(number), impl_->now(),
+                                      [&](const jose::StatusListToken& token) {
+                                        return jose::sign_status_list(token, key.kid, key.key);
+                                      });
+}
+
+Result<std::vector<std::string>> Authority::status_list_uris() {
+  std::vector<std::string> out;
+  for (const auto number : STINT_TRY(impl_->status_lists.numbers(impl_->now())))
+    out.push_back(impl_->status_uri(number));
+  return out;
 }
 
 Result<std::vector<TaskId>> Authority::with_descendants(TaskId task) {

@@ -50,7 +50,8 @@ bool Endpoints::serves(std::string_view path) const {
   if (!path.starts_with(p)) return false;
   path.remove_prefix(p.size());
   return path == "/.well-known/openid-configuration" || path == "/oauth/jwks" ||
-         path == "/oauth/token" || path == "/oauth/introspect" || path == "/oauth/revoke";
+         path == "/oauth/token" || path == "/oauth/introspect" || path == "/oauth/revoke" ||
+         path == "/oauth/status" || path.starts_with("/oauth/status/");
 }
 
 // Not a coroutine itself: those take no references.
@@ -90,6 +91,7 @@ rt::Co<http::Response> Endpoints::answer(http::RequestHead head, http::Peer peer
   path.erase(0, impl_->prefix.size());
   if (path == "/.well-known/openid-configuration") co_return document(head, impl_->metadata(true));
   if (path == "/oauth/jwks") co_return document(head, impl_->parts.authority.jwks());
+  if (path.starts_with("/oauth/status")) co_return impl_->status(head, path);
   if (path == "/oauth/token")
     co_return co_await impl_->token(std::move(head), std::move(peer), std::move(body), now);
   auto posted = read_post(std::move(head), std::move(peer), body, now);

@@ -14,8 +14,8 @@ namespace stint::store {
 namespace {
 
 // Rows of these may change without an event: they repeat or protect what events say.
-constexpr std::array<std::string_view, 7> kBookkeeping{
-    "meta", "used_jti", "idempotency", "checkpoint", "tile", "receipt", "owed"};
+constexpr std::array<std::string_view, 8> kBookkeeping{
+    "meta", "used_jti", "idempotency", "checkpoint", "tile", "receipt", "owed", "status_list"};
 
 bool is_bookkeeping(int action, std::string_view table, std::string_view column) {
   for (const std::string_view name : kBookkeeping) {

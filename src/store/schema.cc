@@ -189,7 +189,18 @@ CREATE INDEX owed_next ON owed (next);
 CREATE INDEX owed_task ON owed (task) WHERE task IS NOT NULL;
 )sql";
 
-constexpr std::array<const char*, 1> kMigrations{kVersion1};
+// Where a token's status stands: list and idx, none for tokens of before. A list's row says until
+// when a token of it may live.
+constexpr char kStatusLists[] = R"sql(
+ALTER TABLE token ADD COLUMN list INTEGER;
+ALTER TABLE token ADD COLUMN idx INTEGER;
+CREATE TABLE status_list (
+  n    INTEGER PRIMARY KEY,          -- random, of 53 bits
+  ends INTEGER NOT NULL
+) STRICT;
+)sql";
+
+constexpr std::array kMigrations{kVersion1, kStatusLists};
 
 }  // namespace
 

@@ -88,7 +88,6 @@ Status run_migration(Connection& connection, std::size_t version) {
     if (connection.in_transaction()) (void)connection.exec("ROLLBACK");
     return s;
   }
-  if (version > 0) log::info("database migrated", {{"version", version + 1}});
   return {};
 }
 
@@ -106,6 +105,7 @@ Status migrate(Connection& connection) {
   if (version > known) return fail(Errc::kUnsupported, "database of a newer version");
   for (std::int64_t v = version; v < known; ++v) {
     STINT_TRY(run_migration(connection, static_cast<std::size_t>(v)));
+    if (version > 0) log::info("database migrated", {{"version", v + 1}});  // and not made
   }
   return {};
 }

@@ -177,6 +177,10 @@ class Authority {
   const Revocations& revocations() const;
   // The task and every open one below it: what a pause of it holds up.
   Result<std::vector<TaskId>> with_descendants(TaskId task);
+  // The status list of this number, signed. Errors: kNotFound "no such status list"; kStale when
+  // this node cannot vouch for it; the store's.
+  Result<StatusDocument> status_list(std::int64_t number);
+  Result<std::vector<std::string>> status_list_uris();
 
   // --- the log, for serving ---
   store::Seq log_size() const;  // events committed; cheap

@@ -111,8 +111,8 @@ class Tx : public Reader {
   Seq append(const EventRun& events);
 
   // Says that this command changes bookkeeping only: meta, used_jti, idempotency, checkpoint, tile,
-  // receipt, owed, task.last_used, and the deletion of token and handle rows. Any other change
-  // without an event stays refused.
+  // receipt, owed, status_list, task.last_used, and the deletion of token and handle rows. Any
+  // other change without an event stays refused.
   void no_event() { no_event_ = true; }
 
   // Locks a task's row before it is read, where the database has such locks (PostgreSQL). Here the
