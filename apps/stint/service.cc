@@ -221,7 +221,7 @@ Outcome<void> Service::Impl::open_edge() {
       api::Api::Parts{.authority = *authority, .opener = *opener, .gate = *gate, .clock = clock},
       s);
   std::vector<api::Source> sources{api::server_source("control", *control),
-                                   api::server_source("gateway", *gateway_server)};
+                                   api::server_source("gateway", *gateway_server), api->metrics()};
   operations = std::make_unique<api::Operations>(api::Operations::Parts{.authority = *authority,
                                                                         .gate = *gate,
                                                                         .clock = clock,

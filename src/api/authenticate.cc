@@ -135,7 +135,7 @@ rt::Co<std::optional<http::Response>> Core::take_agent(Call* call) {
 
 // A paused task may still be read, and ended.
 Status Core::still_counts(const proof::Checked& token, WallTime now) const {
-  const auto live = STINT_TRY(parts.authority.view().find(token.task(), parts.clock.mono()));
+  const auto live = STINT_TRY(parts.authority.live(token.task()));
   if (const Status status = live->live(token.id(), now);
       !status && status.error().code != Errc::kTaskPaused)
     return fail(status.error());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -74,11 +75,22 @@ struct Asker {
 
 // What a stream sends, and from where.
 struct Stream {
-  store::Seq from;
-  std::string (*write)(const store::StoredEvent&);  // "": nothing
-  std::chrono::milliseconds heartbeat;
   bool is_feed;
+  store::Seq from;
+  std::string first;  // of a feed: what comes before `from`, told at once
 };
+
+// Why a feed ended; the text of its last message and a label of its counter.
+enum class FeedEnd : std::uint8_t {
+  kLifetime,     // it has lived long enough: come back, and prove again who you are
+  kEnding,       // the service goes down
+  kTooSlow,      // the follower does not keep up
+  kNotAllowed,   // the follower may not follow any more
+  kUnavailable,  // the log cannot be read
+  kGone,         // the follower went away
+};
+inline constexpr std::size_t kFeedEnds = 6;
+std::string_view text(FeedEnd end);
 
 struct Core {
   Core(Api::Parts parts_in, Settings settings_in);
@@ -141,10 +153,20 @@ struct Core {
   json::Object named_view(const resource::Resource& r) const;
   // streams.cc
   rt::Co<Reply> events(Call* call);
-  rt::Co<Reply> feed(Call* call);
-  Result<std::optional<std::uint64_t>> first_event(Call* call) const;
+  Result<std::optional<std::uint64_t>> after(Call* call) const;
   rt::Co<Reply> stream(Call* call, Stream s);
-  rt::Co<void> pump(net::Exchange* exchange, Stream s);
+  rt::Co<void> pump(net::Exchange* exchange, store::Seq from);
+  // feed.cc
+  rt::Co<Reply> feed(Call* call);
+  Status may_follow(const Caller& caller) const;
+  Result<Stream> feed_from(Call* call) const;
+  Result<std::string> standing(const authority::Revocations::Standing& all, WallTime now) const;
+  Result<std::string> message(const authority::Revocation& entry) const;
+  std::string beat(store::Seq size, WallTime time, std::chrono::milliseconds age) const;
+  struct Following;
+  Result<bool> fetch(Following* f) const;
+  rt::Co<FeedEnd> follow(Call* call, Stream s);
+  rt::Co<void> serve_feed(Call* call, Stream s);
   // log.cc
   rt::Co<Reply> log_proof(Call* call);
   rt::Co<Reply> log_checkpoint(Call* call);
@@ -164,6 +186,8 @@ struct Core {
   const http::RouteTable routes;
   const rt::SharedEvent ending;  // of streams
   std::atomic<std::size_t> streams{0};
+  std::atomic<std::size_t> followers{0};  // of the feed
+  std::array<std::atomic<std::uint64_t>, kFeedEnds> feeds_ended{};
 };
 
 // --- replies ---
@@ -173,6 +197,7 @@ http::Response json_reply(std::string text, unsigned status = 200);
 http::Response problem_reply(const Call& call, const Error& error);
 
 // --- what requests carry (input.cc) ---
+bool wants_stream(const http::RequestHead& head);  // Accept: text/event-stream
 inline constexpr std::size_t kMaxPage = 200;
 inline constexpr std::size_t kPage = 100;
 

@@ -133,7 +133,7 @@ TEST_F(People, AnAgentMayNot) {
       {"GET", "/v1/humans/alice@example.com", "", no, 403},
       {"GET", "/v1/policies", "", no, 403},
       {"GET", "/v1/events", "", no, 403},
-      {"GET", "/v1/feed", "", no, 403},
+      {"GET", "/v1/feed", "", "the agent is no edge verifier", 403},
       {"GET", "/v1/log/proof/0", "", no, 403},
       {"GET", "/log/tile/entries/000.p/1", "", no, 403},
       {"POST", path(own, "/pause"), "", no, 403},

@@ -44,7 +44,7 @@ const std::vector<Route>& Core::table() {
       {{"POST", "/v1/resources/plan", "planResources"}, kAdmin, &Core::plan_resources},
 
       {{"GET", "/v1/events", "listEvents"}, kAdmin, &Core::events},
-      {{"GET", "/v1/feed", "followFeed"}, kAdmin, &Core::feed},
+      {{"GET", "/v1/feed", "followFeed"}, kCaller, &Core::feed},
       {{"GET", "/v1/log/proof/{seq}", "proveEvent"}, kAdmin, &Core::log_proof},
       {{"GET", "/v1/whoami", "whoAmI"}, kCaller, &Core::whoami},
       {{"GET", "/v1/keys", "listKeys"}, kAdmin, &Core::list_keys},

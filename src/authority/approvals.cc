@@ -29,6 +29,7 @@ void Authority::Impl::apply(const Changes& changes) {
   if (changes.keys) set_keys(changes.keys);
   for (const auto& task : changes.tasks) view.put(task);
   for (const auto& r : changes.revoked) view.revoke(r.task, r.token, r.expires);
+  for (const auto& list : changes.announced) list->announced.store(true, std::memory_order_relaxed);
   for (const ApprovalId id : changes.settled) settled(id);
 }
 

@@ -145,6 +145,7 @@ Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings setting
         "SELECT task, jti, exp FROM token WHERE revoked IS NOT NULL AND exp > $1", now);
   }));
   for (const auto& [task, token, expires] : revoked) impl->view.revoke(task, token, expires);
+  STINT_TRY(impl->follow_revocations());
   impl->view.confirm(parts.clock.mono());
   impl->set_keys(parts.keys.now());
   // A log that does not lead to what was signed is not gone on with.
@@ -158,6 +159,10 @@ Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings setting
 const Settings& Authority::settings() const { return impl_->settings; }
 std::shared_ptr<const Directory> Authority::directory() const { return impl_->directory(); }
 const LiveView& Authority::view() const { return impl_->view; }
+Result<std::shared_ptr<LiveTask>> Authority::live(TaskId task) const {
+  return impl_->view.find(task, impl_->parts.clock.mono());
+}
+const Revocations& Authority::revocations() const { return *impl_->revocations; }
 std::shared_ptr<const jose::JwkSet> Authority::token_keys() const {
   return impl_->keys()->set->public_keys();
 }

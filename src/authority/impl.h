@@ -13,6 +13,7 @@
 #include "key_maker.h"
 #include "lease.h"
 #include "repeats.h"
+#include "status_lists.h"
 #include "stint/audit/event.h"
 #include "stint/authority/authority.h"
 #include "stint/base/log.h"
@@ -37,6 +38,7 @@ struct Changes {
   std::vector<ApprovalId> settled;
   std::shared_ptr<const Directory> directory;
   std::shared_ptr<const keys::KeySet> keys;
+  std::vector<std::shared_ptr<OpenStatusList>> announced;  // whose row is there now
 };
 
 // The keys of one moment: what signs, and what verifies it.
@@ -84,6 +86,7 @@ class Authority::Impl {
         log_lease(parts.store, parts.clock, "log", node),
         sweep_lease(parts.store, parts.clock, "sweep", node),
         decision_ids(parts.entropy),
+        status_indexes(parts.entropy),
         key_maker(parts.keys) {}
 
   Parts parts;
@@ -93,6 +96,10 @@ class Authority::Impl {
   Lease log_lease, sweep_lease;
   std::atomic<bool> leases_kept{true};
   DecisionIds decision_ids;
+  // Shared with the store, whose observers outlive us.
+  const std::shared_ptr<Revocations> revocations = std::make_shared<Revocations>();
+  StatusIndexes status_indexes;
+  StatusLists status_lists{parts.store, *revocations};
 
   WallTime now() const { return parts.clock.wall(); }
   std::shared_ptr<const Directory> directory() const {
@@ -177,6 +184,7 @@ class Authority::Impl {
                   // process
     Minted minted;
     audit::TokenMinted event;
+    StatusIndex status;
   };
   // `audience` an upstream's: all grants for it, or those of `narrow`. Our issuer: those of
   // `narrow`, which may be of several upstreams and are worth something in a delegation alone.
@@ -192,7 +200,7 @@ class Authority::Impl {
     std::string kid;
     WallTime token_expires;
   };
-  void record_token(store::Tx& tx, const Draft& draft, WallTime at);
+  void record_token(store::Tx& tx, Changes& changes, const Draft& draft, WallTime at);
   // Inside the transaction: whether the parent may have this child as it stands now.
   Status may_have_child(store::Tx& tx, const Above& parent, const domain::Task& child,
                         WallTime at) const;
@@ -255,6 +263,10 @@ class Authority::Impl {
   // given, not revoked. The rows know what no view may yet: a close in this very batch.
   Result<std::vector<domain::Task>> live_rows(store::Reader& reader, TaskId task,
                                               std::optional<TokenId> token, WallTime at) const;
+
+  // --- standing.cc ---
+  Status follow_revocations();  // from now on, after what stands in the rows
+  std::string status_uri(std::int64_t number) const;
 
   // --- upkeep.cc ---
   Result<std::string> receipt_for(TaskId task, const merkle::Checkpoint& covering);

@@ -121,6 +121,8 @@ Result<Authority::Impl::Draft> Authority::Impl::draft_token(
                                    .parent = task.parent},
                           .acr = task.acr,
                           .auth_time = task.auth_time};
+  StatusIndex status = status_indexes.take(at);
+  token.status = {.idx = status.idx, .uri = status_uri(status.list->number)};
   switch (task.binding.kind) {
     case domain::Binding::Kind::kDpop:
       token.cnf.jkt = task.binding.thumbprint;
@@ -152,16 +154,26 @@ Result<Authority::Impl::Draft> Authority::Impl::draft_token(
                          .thumbprint = task.binding.thumbprint,
                          .issued = life.issued,
                          .expires = life.expires,
-                         .by = by}};
+                         .by = by},
+               .status = std::move(status)};
 }
 
-void Authority::Impl::record_token(store::Tx& tx, const Draft& draft, WallTime at) {
+void Authority::Impl::record_token(store::Tx& tx, Changes& changes, const Draft& draft,
+                                   WallTime at) {
   // Drafted before: its key may have been revoked since, or be about to go before the token does.
   if (const Status good = keys::still_signs(tx, draft.event.kid, draft.minted.expires); !good)
     return tx.fail(good.error());
-  tx.run("INSERT INTO token (jti, task, audience, exp, kid) VALUES ($1, $2, $3, $4, $5)",
-         draft.minted.id, draft.event.task, draft.minted.audience, draft.minted.expires,
-         draft.event.kid);
+  const OpenStatusList& list = *draft.status.list;
+  tx.run(
+      "INSERT INTO token (jti, task, audience, exp, kid, list, idx) "
+      "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+      draft.minted.id, draft.event.task, draft.minted.audience, draft.minted.expires,
+      draft.event.kid, list.number, draft.status.idx);
+  if (!list.announced.load(std::memory_order_relaxed)) {
+    tx.run("INSERT INTO status_list (n, ends) VALUES ($1, $2) ON CONFLICT (n) DO NOTHING",
+           list.number, list.opened + kStatusRotation + revocations->longest());
+    changes.announced.push_back(draft.status.list);
+  }
   append(tx, at, draft.event);
 }
 
@@ -205,7 +217,7 @@ rt::Co<Result<MintResult>> Authority::Impl::mint(MintRequest request, Refusal* r
     STINT_TRY(same_directory(tx, *dir));
     domain::Task row = STINT_TRY(live_rows(tx, handle.task, std::nullopt, at)).front();
     row.last_used = std::max(row.last_used, at);
-    record_token(tx, draft, at);
+    record_token(tx, changes, draft, at);
     append(tx, at,
            audit::HandleUsed{.task = handle.task, .handle = handle.id, .token = draft.minted.id});
     update_task(tx, row);

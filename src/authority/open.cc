@@ -137,7 +137,7 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
     append(tx, at,
            audit::HandleIssued{
                .task = task.id, .handle = handle_id, .thumbprint = task.binding.thumbprint});
-    if (draft) record_token(tx, *draft, at);
+    if (draft) record_token(tx, changes, *draft, at);
     changes.opened.push_back(std::make_shared<const domain::Task>(task));
     return true;
   });

@@ -102,6 +102,7 @@ Authority::Swept Authority::sweep() {
     n += tx.run("DELETE FROM idempotency WHERE exp < $1", now);
     n += tx.run("DELETE FROM token WHERE jti IN (SELECT jti FROM token WHERE exp < $1 LIMIT 5000)",
                 now - std::chrono::hours(1));
+    n += tx.run("DELETE FROM status_list WHERE ends < $1", now);
     return n;
   });
   if (forgotten) swept.forgotten = static_cast<std::size_t>(*forgotten);

@@ -72,6 +72,8 @@ std::string_view name(Errc code) {
       return "approval-required";
     case Errc::kPreconditionFailed:
       return "precondition-failed";
+    case Errc::kGone:
+      return "gone";
   }
   __builtin_trap();
 }

@@ -105,6 +105,8 @@ ProblemKind problem_kind(Errc c) {
                   "Wait for the approval, then send exactly the same request once.");
     case Errc::kPreconditionFailed:
       return make(c, 412, "Precondition failed", false, "Read the present state and decide anew.");
+    case Errc::kGone:
+      return make(c, 410, "No longer kept", false, "Begin anew with the present state.");
   }
   __builtin_trap();
 }

@@ -39,7 +39,7 @@ TEST(Problem, AsResponse) {
 }
 
 TEST(Problem, EveryCodeHasAnHttpErrorAndAStep) {
-  for (std::uint16_t c = 1; c <= static_cast<std::uint16_t>(Errc::kPreconditionFailed); ++c) {
+  for (std::uint16_t c = 1; c <= static_cast<std::uint16_t>(Errc::kGone); ++c) {
     const ProblemKind k = problem_kind(static_cast<Errc>(c));
     EXPECT_GE(k.status, 400u);
     EXPECT_LE(k.status, 599u);

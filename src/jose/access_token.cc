@@ -70,6 +70,9 @@ Result<json::Object> to_json(const AccessToken& t) {
   if (!t.scope.empty()) out["scope"] = t.scope;
   if (!t.acr.empty()) out["acr"] = t.acr;
   if (t.auth_time) out["auth_time"] = unix_seconds(*t.auth_time);
+  if (t.status)
+    out["status"] =
+        json::Object{{"status_list", json::Object{{"idx", t.status->idx}, {"uri", t.status->uri}}}};
   return out;
 }
 
@@ -101,6 +104,17 @@ Result<TaskClaim> task_claim_of(const json::Object& claims) {
   return out;
 }
 
+Result<std::optional<StatusReference>> status_of(const json::Object& claims) {
+  const json::Object* const status = STINT_TRY(json::optional_object_at(claims, "status"));
+  if (status == nullptr) return std::optional<StatusReference>();
+  const json::Object* const list = STINT_TRY(json::object_at(*status, "status_list"));
+  const std::int64_t idx = STINT_TRY(json::int_at(*list, "idx"));
+  const std::string_view uri = STINT_TRY(json::string_at(*list, "uri"));
+  if (idx < 0 || uri.empty()) return fail(Errc::kMalformed, "token claims");
+  return std::optional(
+      StatusReference{.idx = static_cast<std::uint64_t>(idx), .uri = std::string(uri)});
+}
+
 // Everything of the token but iss, aud and the times, which Claims has read.
 Result<AccessToken> read_token(const Claims& claims) {
   const json::Object& all = claims.all;
@@ -117,7 +131,8 @@ Result<AccessToken> read_token(const Claims& claims) {
                     "",
                     std::string(STINT_TRY(json::optional_string_at(all, "scope")).value_or("")),
                     std::string(STINT_TRY(json::optional_string_at(all, "acr")).value_or("")),
-                    std::nullopt};
+                    std::nullopt,
+                    STINT_TRY(status_of(all))};
   if (const json::Array* details = STINT_TRY(json::optional_array_at(all, "authorization_details")))
     token.authorization_details = json::write(json::Value(*details));
   if (const auto seconds = STINT_TRY(json::optional_int_at(all, "auth_time")))

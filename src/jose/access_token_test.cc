@@ -33,7 +33,8 @@ AccessToken token() {
           .authorization_details = R"([{"type":"stint_task","purpose":"fix"}])",
           .scope = "helpdesk",
           .acr = "mfa",
-          .auth_time = kNow - std::chrono::seconds(60)};
+          .auth_time = kNow - std::chrono::seconds(60),
+          .status = StatusReference{77, "https://stint.test:7443/oauth/status/5"}};
 }
 
 AccessTokenVerifier verifier(const crypto::PrivateKey& key = kKey) {
@@ -61,6 +62,7 @@ TEST(AccessToken, RoundTripsUnderEveryAlgorithm) {
     EXPECT_EQ(c.scope, want.scope);
     EXPECT_EQ(c.acr, want.acr);
     EXPECT_EQ(c.auth_time, want.auth_time);
+    EXPECT_EQ(c.status, want.status);
     EXPECT_EQ(got->task(), want.task.id);
     EXPECT_EQ(got->digest(), token_digest(*compact));
     EXPECT_EQ(reason(got->check_time(want.exp)), "token expired");
@@ -78,7 +80,7 @@ TEST(AccessToken, IsWrittenAsTheInterfaceSays) {
   for (const auto& member : all) names.emplace_back(member.key());
   EXPECT_EQ(names, (std::vector<std::string>{"iss", "sub", "aud", "exp", "iat", "jti", "client_id",
                                              "cnf", "act", "task", "authorization_details", "scope",
-                                             "acr", "auth_time"}));
+                                             "acr", "auth_time", "status"}));
   EXPECT_TRUE(all.at("aud").is_string());
   EXPECT_EQ(json::write(all.at("act")), R"({"sub":"triage-bot","act":{"sub":"planner"}})");
   AccessToken bare = token();
@@ -87,6 +89,7 @@ TEST(AccessToken, IsWrittenAsTheInterfaceSays) {
   bare.authorization_details = bare.scope = bare.acr = bare.task.reference = "";
   bare.task.parent.reset();
   bare.auth_time.reset();
+  bare.status.reset();
   bare.aud.push_back("b");
   const auto again = parse_compact(*sign_access_token(bare, "k1", kKey));
   const json::Object few = *json::parse_object(again->payload());

@@ -52,7 +52,8 @@ bool Endpoints::serves(std::string_view path) const {
   if (!path.starts_with(p)) return false;
   path.remove_prefix(p.size());
   return path == "/.well-known/openid-configuration" || path == "/oauth/jwks" ||
-         path == "/oauth/token" || path == "/oauth/introspect" || path == "/oauth/revoke";
+         path == "/oauth/token" || path == "/oauth/introspect" || path == "/oauth/revoke" ||
+         path == "/oauth/status" || path.starts_with("/oauth/status/");
 }
 
 // Not a coroutine itself: those take no references.
@@ -100,6 +101,7 @@ rt::Co<http::Response> Endpoints::answer(http::RequestHead head, http::Peer peer
                       "public, max-age=" + std::to_string(std::min(ahead.count(), 300L)));
     co_return out;
   }
+  if (path.starts_with("/oauth/status")) co_return impl_->status(head, path);
   if (path == "/oauth/token")
     co_return co_await impl_->token(std::move(head), std::move(peer), std::move(body), now);
   auto posted = read_post(std::move(head), std::move(peer), body, now);

@@ -57,6 +57,8 @@ struct Endpoints::Impl {
   explicit Impl(Parts parts_in);
 
   std::string metadata(bool openid) const;
+  // Status lists (status.cc): one by its number, or the addresses of all.
+  http::Response status(const http::RequestHead& head, std::string_view path) const;
 
   rt::Co<http::Response> token(http::RequestHead head, http::Peer peer, std::string body,
                                WallTime now);

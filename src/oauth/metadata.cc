@@ -27,6 +27,8 @@ std::string Endpoints::Impl::metadata(bool openid) const {
       {"jwks_uri", base + "/oauth/jwks"},
       {"introspection_endpoint", base + "/oauth/introspect"},
       {"revocation_endpoint", base + "/oauth/revoke"},
+      // draft-ietf-oauth-status-list-21 section 9.1.
+      {"status_list_aggregation_endpoint", base + "/oauth/status"},
       // There is no authorization endpoint. The member is required all the same and may not be
       // empty: "none" promises neither a code nor a token (OAuth 2.0 Multiple Response Types).
       {"response_types_supported", json::Array{"none"}},
@@ -62,7 +64,8 @@ std::string Endpoints::Impl::metadata(bool openid) const {
                                         "task",
                                         "authorization_details",
                                         "acr",
-                                        "auth_time"};
+                                        "auth_time",
+                                        "status"};
   }
   return json::write(o);
 }

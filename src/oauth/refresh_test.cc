@@ -328,18 +328,19 @@ TEST_F(OAuthTest, MetadataNamesWhatWorks) {
     members.emplace(key);
     EXPECT_FALSE(value.is_array() && value.get_array().empty()) << key;  // 8414 3
   }
-  EXPECT_EQ(members,
-            (std::set<std::string>{"issuer", "token_endpoint", "jwks_uri", "introspection_endpoint",
-                                   "revocation_endpoint", "response_types_supported",
-                                   "grant_types_supported", "token_endpoint_auth_methods_supported",
-                                   "token_endpoint_auth_signing_alg_values_supported",
-                                   "introspection_endpoint_auth_methods_supported",
-                                   "introspection_endpoint_auth_signing_alg_values_supported",
-                                   "revocation_endpoint_auth_methods_supported",
-                                   "revocation_endpoint_auth_signing_alg_values_supported",
-                                   "dpop_signing_alg_values_supported",
-                                   "authorization_details_types_supported",
-                                   "tls_client_certificate_bound_access_tokens"}));
+  EXPECT_EQ(
+      members,
+      (std::set<std::string>{
+          "issuer", "token_endpoint", "jwks_uri", "introspection_endpoint", "revocation_endpoint",
+          "status_list_aggregation_endpoint", "response_types_supported", "grant_types_supported",
+          "token_endpoint_auth_methods_supported",
+          "token_endpoint_auth_signing_alg_values_supported",
+          "introspection_endpoint_auth_methods_supported",
+          "introspection_endpoint_auth_signing_alg_values_supported",
+          "revocation_endpoint_auth_methods_supported",
+          "revocation_endpoint_auth_signing_alg_values_supported",
+          "dpop_signing_alg_values_supported", "authorization_details_types_supported",
+          "tls_client_certificate_bound_access_tokens"}));
   EXPECT_EQ(told.json.at("response_types_supported"), (json::Value(json::Array{"none"})));
   EXPECT_EQ(told.json.at("token_endpoint_auth_methods_supported"),
             (json::Value(json::Array{"private_key_jwt"})));

@@ -18,7 +18,8 @@ Upstream upstream(std::string name, std::string url) {
 
 TEST(Encode, EveryKindComesBack) {
   Agent agent{
-      "a", "g", "d", AgentStatus::kSuspended, "prod", {"l"}, {{Trust::Kind::kPrivateKeyJwt, "{}"}}};
+      "a", "g", "d", AgentStatus::kSuspended, "prod", {"l"}, {{Trust::Kind::kPrivateKeyJwt, "{}"}},
+      true};
   Upstream with_alg = upstream("a", "https://a");
   with_alg.token_alg = crypto::Alg::kEdDSA;
   const Resource all[] = {
@@ -56,6 +57,10 @@ TEST(Encode, ReadingIsStrict) {
   // From before there was such a member, which may be none.
   const std::string earlier = std::string(stored).erase(at - 1, 17);
   EXPECT_EQ(decode(Kind::kUpstream, earlier).value(), Resource(upstream("u", "https://u")));
+  const Agent agent{.name = "a", .edge_verifier = true};
+  std::string wrong = encode(agent);
+  wrong.replace(wrong.find("true"), 4, "1");
+  EXPECT_EQ(decode(Kind::kAgent, wrong).error().code, Errc::kMalformed);
 }
 
 TEST(Diff, NamesWhatDiffers) {
@@ -68,7 +73,7 @@ TEST(Diff, NamesWhatDiffers) {
   changed.inject->header = "X-Key";
   changed.labels = {"l"};
   after.add(changed);
-  after.add(Agent{"a", "same", "", AgentStatus::kActive, "", {}, {}});
+  after.add(Agent{"a", "same", "", AgentStatus::kActive, "", {}, {}, {}});
   EXPECT_EQ(describe(diff(before, after)),
             "~ upstream u\n"
             "    inject.header: \"Authorization\" -> \"X-Key\"\n"
@@ -96,7 +101,7 @@ Resources some() {
     const int u = *rc::gen::inRange(0, 4);
     if (u > 0) out.add(upstream(n, "https://" + std::to_string(u)));
     const int g = *rc::gen::inRange(0, 3);
-    if (g > 0) out.add(Agent{n, "a", std::to_string(g), AgentStatus::kActive, "", {}, {}});
+    if (g > 0) out.add(Agent{n, "a", std::to_string(g), AgentStatus::kActive, "", {}, {}, {}});
   }
   return out;
 }

@@ -78,6 +78,7 @@ void fields(T& v, F&& f)
 {
   f("name", v.name), f("owner", v.owner), f("description", v.description), f("status", v.status);
   f("environment", v.environment), f("labels", v.labels), f("trust", v.trust);
+  f("edge_verifier", v.edge_verifier);
 }
 template <class T, class F>
 void fields(T& v, F&& f)
@@ -93,6 +94,7 @@ using resource::text;
 // --- writing ---
 json::Value to_value(const std::string& v) { return json::String(v); }
 json::Value to_value(std::int64_t v) { return v; }
+json::Value to_value(bool v) { return v; }
 json::Value to_value(std::chrono::seconds v) { return static_cast<std::int64_t>(v.count()); }
 template <class E>
   requires std::is_enum_v<E>
@@ -134,6 +136,11 @@ Status from_value(const json::Value& v, std::string& out) {
 Status from_value(const json::Value& v, std::int64_t& out) {
   if (!v.is_int64()) return fail(wrong());
   out = v.get_int64();
+  return {};
+}
+Status from_value(const json::Value& v, bool& out) {
+  if (!v.is_bool()) return fail(wrong());
+  out = v.get_bool();
   return {};
 }
 Status from_value(const json::Value& v, std::chrono::seconds& out) {

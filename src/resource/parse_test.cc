@@ -78,6 +78,7 @@ inject: {credential: helpdesk-bot, as: basic, username: stint}
 agent: coder
 owner: platform
 labels: [b, a]
+edge_verifier: true
 trust:
   - {kind: private_key_jwt, jwks_file: coder.jwks.json}
 )";
@@ -119,6 +120,7 @@ TEST(Parse, ReadsEverything) {
   const Agent* a = got->agent("coder");
   ASSERT_NE(a, nullptr);
   EXPECT_THAT(a->labels, ElementsAre("a", "b"));
+  EXPECT_EQ(a->edge_verifier, true);
   ASSERT_EQ(a->trust.size(), 1u);
   EXPECT_TRUE(a->trust[0].jwks.starts_with("{\"keys\":[{"));
   EXPECT_THAT(got->human("anna@example.com")->groups, ElementsAre("approvers", "platform"));

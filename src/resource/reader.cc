@@ -232,6 +232,7 @@ void Reader::agent(const yaml::Node& doc) {
   out.status = parse_agent_status(text_at(doc, "status", "active")).value();
   out.environment = text_at(doc, "environment");
   out.labels = names(doc, "labels");
+  if (bool_at(doc, "edge_verifier", false)) out.edge_verifier = true;
   const yaml::Node& ways = *doc.find("trust");
   if (ways.seq.empty()) report_.at(ways, "\"trust\" is empty: no instance could prove itself");
   for (const yaml::Node& way : ways.seq) trust(way, out);

@@ -45,6 +45,7 @@ constexpr Field kAgentFields[] = {
     {"environment", kText, "environment of its tasks when they name none"},
     {"labels", kTexts, "words that policies can ask for"},
     {"trust", kMaps, "how its instances prove themselves", kRequired, {}, &kTrust},
+    {"edge_verifier", kBool, "may follow /v1/feed: what no longer counts, of every agent"},
 };
 constexpr Shape kAgent{"agent", "A registered non-human identity.", kAgentFields};
 

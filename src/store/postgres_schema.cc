@@ -77,7 +77,7 @@ Status migrate_locked(PgSession& session) {
   const std::string done = "UPDATE stint_schema SET version = " + std::to_string(known) +
                            ", oldest = " + std::to_string(std::max<std::int64_t>(1, known - 1));
   STINT_TRY(session.exec(done.c_str()));
-  log::info("database schema is up to date", {{"version", known}});
+  if (version > 0) log::info("database migrated", {{"version", known}});  // and not made
   return {};
 }
 

@@ -192,10 +192,7 @@ CREATE INDEX owed_next ON owed (next);
 CREATE INDEX owed_task ON owed (task) WHERE task IS NOT NULL;
 )sql";
 
-// Several nodes, and signing keys over time. A key is 'published' with no `activated` while it is the next one, 'live'
-// while it signs, 'published' again as a former one while its tokens live, 'retired' with its
-// sealed half wiped. A token tells its key, so that what a revocation kills can be counted; those
-// of before tell none.
+// Several nodes, signing keys over time, status lists.
 constexpr char kVersion2[] = R"sql(
 -- Who does what one node of a fleet does. beat: grows while the holder lives; fence: with each new
 -- holder.
@@ -206,6 +203,9 @@ CREATE TABLE lease (
   beat   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- A key is 'published' with no `activated` while it is the next one, 'live' while it signs,
+-- 'published' again as a former one while its tokens live, 'retired' with its sealed half wiped. A
+-- token tells its key, so that what a revocation kills can be counted; those of before tell none.
 ALTER TABLE signing_key ADD COLUMN activates INTEGER;  -- the next one: does not sign before
 ALTER TABLE signing_key ADD COLUMN activated INTEGER;  -- null and live: since it was created
 ALTER TABLE signing_key ADD COLUMN retires INTEGER;    -- a former one: its last token is dead then
@@ -216,6 +216,15 @@ CREATE UNIQUE INDEX signing_key_live ON signing_key (purpose, alg) WHERE state =
 CREATE UNIQUE INDEX signing_key_next ON signing_key (purpose, alg)
   WHERE state = 'published' AND activated IS NULL;
 ALTER TABLE token ADD COLUMN kid TEXT;
+
+-- Where a token's status stands: list and idx, none for tokens of before. A list's row says until
+-- when a token of it may live.
+ALTER TABLE token ADD COLUMN list INTEGER;
+ALTER TABLE token ADD COLUMN idx INTEGER;
+CREATE TABLE status_list (
+  n    INTEGER PRIMARY KEY,          -- random, of 53 bits
+  ends INTEGER NOT NULL
+) STRICT;
 )sql";
 
 constexpr std::array<const char*, 2> kMigrations{kVersion1, kVersion2};
@@ -225,8 +234,9 @@ constexpr std::array<const char*, 2> kMigrations{kVersion1, kVersion2};
 std::span<const char* const> migrations() { return kMigrations; }
 
 bool is_bookkeeping(std::string_view table) {
-  static constexpr std::array<std::string_view, 8> kTables{
-      "meta", "used_jti", "idempotency", "checkpoint", "tile", "receipt", "owed", "lease"};
+  static constexpr std::array<std::string_view, 9> kTables{"meta",       "used_jti", "idempotency",
+                                                           "checkpoint", "tile",     "receipt",
+                                                           "owed",       "lease",    "status_list"};
   return std::ranges::find(kTables, table) != kTables.end();
 }
 

@@ -31,7 +31,6 @@ Status run_migration(SqliteSession& session, std::size_t version) {
     if (session.in_transaction()) (void)session.exec("ROLLBACK");
     return s;
   }
-  if (version > 0) log::info("database migrated", {{"version", version + 1}});
   return {};
 }
 
@@ -49,6 +48,7 @@ Status migrate(SqliteSession& session) {
   if (version > known) return fail(Errc::kUnsupported, "database of a newer version");
   for (std::int64_t v = version; v < known; ++v) {
     STINT_TRY(run_migration(session, static_cast<std::size_t>(v)));
+    if (version > 0) log::info("database migrated", {{"version", v + 1}});  // and not made
   }
   return {};
 }

@@ -13,6 +13,10 @@ ALONE = """\
 @because("The coder may work with no human behind it.")
 permit (principal == Agent::"coder", action == Action::"task.open", resource)
 when { context.task.autonomous };
+@id("interop-edge")
+@because("A verifier at the edge works with no human behind it.")
+permit (principal == Agent::"edge", action == Action::"task.open", resource)
+when { context.task.autonomous };
 """
 # Nothing is called there: the suite stops at the authorization server.
 NOWHERE = types.SimpleNamespace(url="http://127.0.0.1:9", user="stint", password="test-password")
@@ -22,7 +26,8 @@ NOWHERE = types.SimpleNamespace(url="http://127.0.0.1:9", user="stint", password
 def stint():
     with processes.Workspace("stint-interop-") as space:
         server = stint_server.StintServer(space)
-        directory = server.write_resources(NOWHERE, names=("coder", "helper"))
+        directory = server.write_resources(NOWHERE, names=("coder", "helper", "edge"),
+                                           verifiers=("edge",))
         space.file("resources/alone.cedar", ALONE)
         server.cli("apply", "-f", directory, "--yes")
         yield server

@@ -135,8 +135,11 @@ class StintServer:
 
     # --- resources ---
 
-    def write_resources(self, git, names=("coder",), extra=""):
-        """Resource files as an operator would keep them in git; gives their directory."""
+    def write_resources(self, git, names=("coder",), extra="", verifiers=()):
+        """Resource files as an operator would keep them in git; gives their directory.
+
+        The agents in `verifiers` may follow the feed.
+        """
         space = self.space
         space.file("resources/people.yaml",
                    PEOPLE.format(url=self.idp.url, audience=self.idp.audience))
@@ -145,7 +148,8 @@ class StintServer:
         for name in names:
             self.keys[name] = identities.new_key(f"{name}-test-1")
             space.file(f"resources/{name}.yaml", AGENT.format(
-                name=name, description="fixes small things in git repositories"))
+                name=name, description="fixes small things in git repositories")
+                + ("edge_verifier: true\n" if name in verifiers else ""))
             space.file(f"resources/{name}.jwks.json", identities.jwks(self.keys[name]))
             space.file(f"keys/{name}.pem", identities.pem(self.keys[name]), 0o600)
         space.file("resources/git.yaml", GIT.format(url=git.url, user=git.user) + extra)

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "stint/api/operations.h"
 #include "stint/authority/authority.h"
 #include "stint/base/clock.h"
 #include "stint/http/message.h"
@@ -30,9 +31,11 @@ struct Settings {
   std::size_t resources_bytes = 8 * 1024 * 1024;
   std::size_t streams = 256;                          // event and feed streams at once; beyond: 429
   std::chrono::seconds stream_life{900};              // then the client comes back
-  std::chrono::milliseconds stream_poll{50};          // an event is sent this late at most
+  std::chrono::milliseconds stream_poll{50};          // /v1/events: sent this late at most
   std::chrono::milliseconds event_heartbeat{15'000};  // a comment, so that connections stay
   std::chrono::milliseconds feed_heartbeat{1'000};    // says up to where the feed is complete
+  std::chrono::milliseconds feed_lag{10'000};         // a follower so long behind is cut
+  std::size_t feed_replay = 100'000;                  // events of the log, for who comes back late
   std::chrono::seconds longest_wait{55};              // Prefer: wait=N is cut to this
 };
 
@@ -67,6 +70,9 @@ class Api {
   rt::Co<void> handle(net::Exchange& exchange);
   // The same without a connection: a request that was read whole. What streams is refused.
   rt::Co<http::Response> answer(http::RequestHead head, http::Peer peer, std::string body);
+
+  // Gauges and counters of the feed, for /metrics. Threads: any.
+  Source metrics() const;
 
   // Ends every stream, and refuses new ones: the first step of a drain.
   void end_streams();

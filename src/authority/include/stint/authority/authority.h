@@ -12,6 +12,7 @@
 
 #include "stint/authority/directory.h"
 #include "stint/authority/live_view.h"
+#include "stint/authority/revocations.h"
 #include "stint/authority/types.h"
 #include "stint/base/clock.h"
 #include "stint/base/entropy.h"
@@ -75,6 +76,7 @@ class Authority {
   const Settings& settings() const;
   std::shared_ptr<const Directory> directory() const;
   const LiveView& view() const;
+  Result<std::shared_ptr<LiveTask>> live(TaskId task) const;  // of the view, now
 
   // --- configuration ---
   struct Applied {
@@ -194,6 +196,15 @@ class Authority {
   rt::Co<Result<std::optional<std::string>>> first_use(IdempotencyKey key);
   // `response` holds no secret; empty: forget, the request may be tried again.
   rt::Co<Status> remember(IdempotencyKey key, std::string response);
+
+  // --- for those who verify tokens elsewhere ---
+  const Revocations& revocations() const;
+  // The task and every open one below it: what a pause of it holds up.
+  Result<std::vector<TaskId>> with_descendants(TaskId task);
+  // The status list of this number, signed. Errors: kNotFound "no such status list"; kStale when
+  // this node cannot vouch for it; the store's.
+  Result<StatusDocument> status_list(std::int64_t number);
+  Result<std::vector<std::string>> status_list_uris();
 
   // --- the log, for serving ---
   store::Seq log_size() const;  // events committed; cheap

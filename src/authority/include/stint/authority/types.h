@@ -79,6 +79,14 @@ struct OpenRequest {
   Actor actor;
 };
 
+// A status list as it is served.
+struct StatusDocument {
+  std::string jwt;
+  std::string etag;  // with its quotes
+  WallTime built;
+  std::chrono::seconds fresh{0};  // after `built`: then there is a newer one
+};
+
 struct DelegateRequest {
   TaskId parent;
   // The parent's token must still count. The child may do no more than that token, which may be

@@ -44,6 +44,7 @@ enum class Errc : std::uint16_t {
   kRevoked = 32,
   kApprovalRequired = 33,
   kPreconditionFailed = 34,
+  kGone = 35,  // was there once, and is not kept any more
 };
 
 // Stable kebab-case name of a code, for events, metrics and problem documents.

@@ -14,6 +14,7 @@
 #include "stint/crypto/sign.h"
 #include "stint/jose/confirmation.h"
 #include "stint/jose/jwk.h"
+#include "stint/jose/status_list.h"
 
 // Access tokens (RFC 9068) with the claims of a task.
 //
@@ -47,6 +48,7 @@ struct AccessToken {
   std::string scope;                  // left out when empty
   std::string acr;                    // left out when empty
   std::optional<WallTime> auth_time;
+  std::optional<StatusReference> status;  // status.status_list
 };
 
 // Errors: kMalformed "token authorization_details" (not a JSON array), "token claims" (an empty

@@ -17,6 +17,7 @@ namespace stint::oauth {
 
 // The authorization server (RFC 6749, 7009, 7662, 8414, 8693, 8705, 8707, 9396, 9449):
 //   GET  /.well-known/oauth-authorization-server, /.well-known/openid-configuration, /oauth/jwks
+//   GET  /oauth/status/{n} (draft-ietf-oauth-status-list-21), /oauth/status
 //   POST /oauth/token, /oauth/introspect, /oauth/revoke
 //
 // Threads:   any. Ownership: borrows its parts; outlives its coroutines.

@@ -54,6 +54,9 @@ struct Agent {
   std::string environment;          // default for its tasks; may be empty
   std::vector<std::string> labels;  // sorted, unique
   std::vector<Trust> trust;         // never empty
+  // Guards something with tokens of ours: may read which tasks and tokens no longer count, of all
+  // agents (GET /v1/feed). None is false.
+  std::optional<bool> edge_verifier;
   bool operator==(const Agent&) const = default;
 };
 

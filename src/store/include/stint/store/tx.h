@@ -111,8 +111,8 @@ class Tx : public Reader {
   Seq append(const EventRun& events);
 
   // Says that this command changes bookkeeping only: meta, used_jti, idempotency, checkpoint, tile,
-  // receipt, owed, lease, and the deletion of token and handle rows. Any other change without an
-  // event stays refused.
+  // receipt, owed, lease, status_list, and the deletion of token and handle rows. Any other change
+  // without an event stays refused.
   void no_event() { no_event_ = true; }
 
  private:
