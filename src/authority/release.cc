@@ -38,7 +38,7 @@ Status Authority::outcome(const Permit& permit, const CallOutcome& outcome) {
   store::EventRun run;
   STINT_TRY(run.add(event.kKind, permit.task(), now,
                     [&](std::string& text) { return audit::encode_to(text, now, event); }));
-  if (!permit.byte_limit()) return impl->parts.store.record(run);
+  if (!permit.byte_limit()) return impl->parts.store.record(run, store::Tells::kWhatHappened);
   impl->commit_later([impl, run = std::move(run), task = permit.task(),
                       unused = *permit.byte_limit() - outcome.bytes_out](
                          store::Tx& tx, Changes& changes) -> Result<bool> {

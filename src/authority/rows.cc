@@ -86,6 +86,18 @@ void Authority::Impl::update_approval(store::Tx& tx, const domain::Approval& a) 
          domain::text(a.state), a.version, domain::encode(a));
 }
 
+rt::Co<Status> Authority::spend(SingleUse use) {
+  if (!impl_->parts.store.shared()) co_return Status();
+  const auto spent = co_await impl_->commit(
+      [uses = std::vector{std::move(use)}](store::Tx& tx, Changes&) -> Result<bool> {
+        tx.no_event();
+        STINT_TRY(Impl::spend_once(tx, uses));
+        return true;
+      });
+  if (!spent) co_return fail(spent.error());
+  co_return Status();
+}
+
 Status Authority::Impl::spend_once(store::Tx& tx, const std::vector<SingleUse>& uses) {
   for (const SingleUse& use : uses) {
     const auto fresh =

@@ -77,6 +77,7 @@ struct Endpoints::Impl {
   // the same proof. `presented`: the key that came with the request; none where none is asked for.
   rt::Co<Answer<opening::Client>> authenticate(const Posted* posted, std::string_view where,
                                                std::optional<domain::Binding> presented);
+  rt::Co<Answer<opening::Client>> authenticate_once(const Posted* posted, std::string_view where);
 
   void report(std::string_view name, bool hard, const Posted& posted, std::string_view where,
               std::string agent, std::optional<TaskId> task,

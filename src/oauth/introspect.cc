@@ -47,8 +47,20 @@ json::Object describe(const authority::Introspection& i, const std::string& issu
 
 }  // namespace
 
+// Here no command follows that would settle the assertion for the other nodes.
+rt::Co<Answer<opening::Client>> Endpoints::Impl::authenticate_once(const Posted* posted,
+                                                                   std::string_view where) {
+  auto client = co_await authenticate(posted, where, std::nullopt);
+  if (!client) co_return client;
+  const Status spent = co_await parts.authority.spend(client->spend());
+  if (spent) co_return client;
+  if (spent.error().code != Errc::kReplayed)
+    co_return std::unexpected(server_failure(spent.error()));
+  co_return refuse("invalid_client", spent.error(), 401);
+}
+
 rt::Co<Answer<http::Response>> Endpoints::Impl::introspect(Posted posted) {
-  auto client = co_await authenticate(&posted, "introspection-endpoint", std::nullopt);
+  auto client = co_await authenticate_once(&posted, "introspection-endpoint");
   if (!client) co_return std::unexpected(client.error());
   const std::string_view token = posted.get("token");
   if (token.empty()) co_return refuse("invalid_request", {Errc::kMissing, "token is missing"});
@@ -61,7 +73,7 @@ rt::Co<Answer<http::Response>> Endpoints::Impl::introspect(Posted posted) {
 }
 
 rt::Co<Answer<http::Response>> Endpoints::Impl::revoke(Posted posted) {
-  auto client = co_await authenticate(&posted, "revocation-endpoint", std::nullopt);
+  auto client = co_await authenticate_once(&posted, "revocation-endpoint");
   if (!client) co_return std::unexpected(client.error());
   const std::string_view token = posted.get("token");
   if (token.empty()) co_return refuse("invalid_request", {Errc::kMissing, "token is missing"});

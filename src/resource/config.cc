@@ -195,6 +195,10 @@ class ConfigReader {
     t.alg = text_at(k, "alg", t.alg);
     t.dpop_max_age = duration_at(k, "dpop_max_age", t.dpop_max_age);
     t.dpop_nonce = bool_at(k, "dpop_nonce", t.dpop_nonce);
+    if (!t.dpop_nonce && !c_.store.url.empty())
+      report_.at(k,
+                 "\"dpop_nonce\" is what binds a proof to one node of several: it stays on with "
+                 "store.url");
     const auto& y = section("keys");
     c_.keys.rotate_every = duration_at(y, "rotate_every", c_.keys.rotate_every);
     c_.keys.publish_ahead = duration_at(y, "publish_ahead", c_.keys.publish_ahead);

@@ -79,6 +79,15 @@ const Row kRows[] = {
      "stint.yaml:1:18: must be scheme, host and port alone, without a path"},
     {"issuer_http", "server: {issuer: \"http://h.example\"}\n",
      "stint.yaml:1:18: plain http is only for loopback addresses: use https"},
+    {"store_path_and_url", "store: {path: a.db, url: \"postgres://s@db/s\"}\n",
+     "stint.yaml:1:8: \"path\" is a SQLite file and \"url\" a PostgreSQL database: one of them"},
+    {"store_password_alone", "store: {password_file: p}\n",
+     "stint.yaml:1:8: \"password_file\" is for \"url\""},
+    {"store_url_without_nonces",
+     "store: {url: \"postgres://s@db/s\"}\ntokens: {dpop_nonce: false}\n",
+     "stint.yaml:2:9: \"dpop_nonce\" is what binds a proof to one node of several: it stays on "
+     "with "
+     "store.url"},
     {"root_key", "root_key: {source: systemd, path: x}\n",
      "stint.yaml:1:35: \"path\" is only for source file"},
     {"life", "tasks: {default_life: 2h, max_life: 1h}\n",

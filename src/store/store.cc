@@ -135,7 +135,9 @@ void Store::enqueue(std::unique_ptr<detail::Command> command) {
   if (const Status s = impl_->writer.enqueue(command); !s) command->done(s.error());
 }
 
-Status Store::record(const EventRun& events) { return impl_->writer.record(events); }
+Status Store::record(const EventRun& events, Tells tells) {
+  return impl_->writer.record(events, tells);
+}
 
 Status Store::with_reader(const std::function<void(Reader&)>& f) {
   auto connection = STINT_TRY(impl_->readers.take());

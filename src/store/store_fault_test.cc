@@ -129,17 +129,18 @@ TEST_P(StoreFault, DeniesUntilTheDiskIsWellAndKeepsWhatItAcknowledged) {
     const Status unwritten = store->record(recorded(kRecorded));
     ASSERT_FALSE(unwritten.has_value());
     EXPECT_EQ(unwritten.error().code, c.code);
+    EXPECT_TRUE(store->record(recorded(kRecorded + 1), Tells::kWhatHappened)) << "kept for later";
     EXPECT_EQ(observed, 5) << "nobody saw what was not kept";
     EXPECT_EQ(consistent(*store).size(), 5u) << "reads go on";
 
     vfs_.clear();
     ASSERT_TRUE(store->write_sync(put(20)).has_value());
     EXPECT_TRUE(store->health().writable);
-    EXPECT_EQ(observed, 6);
-    EXPECT_EQ(consistent(*store), (std::vector{0, 1, 2, 3, 4, 20}));
+    EXPECT_EQ(observed, 7);
+    EXPECT_EQ(consistent(*store), (std::vector{0, 1, 2, 3, 4, kRecorded + 1, 20}));
   }
   auto again = open(options(), clock_);
-  EXPECT_EQ(consistent(*again), (std::vector{0, 1, 2, 3, 4, 20}));
+  EXPECT_EQ(consistent(*again), (std::vector{0, 1, 2, 3, 4, kRecorded + 1, 20}));
 }
 
 // Nobody writes: the store finds out by itself that the disk is well again.

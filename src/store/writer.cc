@@ -73,13 +73,13 @@ Status Writer::enqueue(std::unique_ptr<detail::Command>& command) {
   return {};
 }
 
-Status Writer::record(const EventRun& events) {
+Status Writer::record(const EventRun& events, Tells tells) {
   if (events.empty()) return {};
   bool notify = false;
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return fail(Errc::kUnavailable, "store is stopping");
-    if (!health_.writable) return fail(*health_.last_error);
+    if (!health_.writable && tells == Tells::kWhatWillHappen) return fail(*health_.last_error);
     if (recorded_ >= options_.max_recorded || urgent_ + recorded_ >= options_.max_queue)
       return fail(Errc::kUnavailable, "store queue is full");
     // The first starts the writer's timer; a full batch need not wait for it.

@@ -31,7 +31,7 @@ class Writer {
   void stop();
   // Takes ownership when it succeeds.
   Status enqueue(std::unique_ptr<detail::Command>& command);
-  Status record(const EventRun& events);
+  Status record(const EventRun& events, Tells tells);
   Health health() const;
 
  private:

@@ -116,6 +116,10 @@ class Authority {
   std::string jwks() const;                                // to publish
   // Of tokens for us, and for any audience. Take it anew for each token: keys come and go.
   std::shared_ptr<const jose::AccessTokenVerifier> verifier() const;
+  // Settles a one-time value for every node, where a command does not do it in its own transaction.
+  // With one node its memory of them is enough, and this does nothing. Errors: kReplayed, the
+  // store's.
+  rt::Co<Status> spend(SingleUse use);
 
   // Called now and after each change, with all that verify: for tables that make verifying fast. On
   // the thread that makes the change, which must not be kept. Set before the first request.

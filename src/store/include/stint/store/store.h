@@ -43,6 +43,9 @@ struct Options {
   std::string vfs;                             // SQLite VFS name; empty: the default
 };
 
+// What recorded events tell of. What has happened is kept while the store cannot commit.
+enum class Tells : std::uint8_t { kWhatWillHappen, kWhatHappened };
+
 // Health of the write side. `writable` false: every write is refused with `last_error` until a
 // probe transaction succeeds; each later batch tries one.
 struct Health {
@@ -177,9 +180,9 @@ class Store {
 
   // Queues events that nobody waits for, without waking the writer: committed with the next batch,
   // at the latest after record_flush. A batch that fails puts them back: while the process lives,
-  // none is lost. Errors now: kUnavailable (bound reached, or the store is not writable: the caller
-  // denies). A later failure shows in health().
-  Status record(const EventRun& events);
+  // none is lost. Errors now: kUnavailable (bound reached); for what is about to happen, the
+  // store's own when it is not writable: the caller denies. A later failure shows in health().
+  Status record(const EventRun& events, Tells tells = Tells::kWhatWillHappen);
 
   // Runs `f(Reader&)` on this thread over one snapshot, which holds everything acknowledged before
   // the call. Blocks while all read connections are taken: keep reads short, and paged.
