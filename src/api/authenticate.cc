@@ -106,6 +106,7 @@ rt::Co<std::optional<http::Response>> Core::take_agent(Call* call) {
       settings.dpop_nonce ? proof::NonceRule::kRequired : proof::NonceRule::kNotRequired,
       call->now);
   if (checked) {
+    co_await parts.authority.learn_of(checked->task(), checked->claims().iat);
     if (const Status counts = still_counts(*checked, call->now); !counts) {
       const proof::Refusal refusal{
           .error = counts.error(),

@@ -29,6 +29,8 @@ Result<LoadedDirectory> load_directory(store::Reader& reader) {
 
 namespace {
 constexpr std::size_t kSignals = 10'000;
+// A view that is older than this denies anyhow; the clocks of two nodes may differ.
+constexpr std::chrono::seconds kNews{70};
 constexpr std::chrono::seconds kSignalEvery{1};
 }  // namespace
 
@@ -159,6 +161,21 @@ Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings setting
 const Settings& Authority::settings() const { return impl_->settings; }
 std::shared_ptr<const Directory> Authority::directory() const { return impl_->directory(); }
 const LiveView& Authority::view() const { return impl_->view; }
+
+rt::Co<void> Authority::learn_of(TaskId task, WallTime issued) {
+  return impl_->learn_of(task, issued);
+}
+
+rt::Co<void> Authority::Impl::learn_of(TaskId task, WallTime issued) {
+  if (!parts.store.shared() || view.known(task) || now() - issued > kNews) co_return;
+  // What came of it shows in the view.
+  [[maybe_unused]] const auto told =
+      co_await rt::from_callback<bool>([this](rt::Completion<bool> done) {
+        // A std::function is copied; the completion is one.
+        auto once = std::make_shared<rt::Completion<bool>>(std::move(done));
+        parts.store.sync([once](const Status& s) { (*once)(s.has_value()); });
+      });
+}
 Result<std::shared_ptr<LiveTask>> Authority::live(TaskId task) const {
   return impl_->view.find(task, impl_->parts.clock.mono());
 }

@@ -155,6 +155,8 @@ class Authority::Impl {
   void apply(const Changes& changes);
   void settled(ApprovalId id);  // wakes whoever waits for its answer
 
+  rt::Co<void> learn_of(TaskId task, WallTime issued);
+
   // --- follow.cc: what other nodes committed ---
   class Following;
   Status follow(std::span<const store::EventView> events);

@@ -224,14 +224,7 @@ constexpr Field kLimitFields[] = {
     {"drain_timeout", kDuration, "for calls under way at the end", false, {}, nullptr, 0, 3600},
 };
 constexpr Field kFeedFields[] = {
-    {"max_age",
-     kDuration,
-     "a view of live tasks older than this denies",
-     false,
-     {},
-     nullptr,
-     1,
-     60},
+    {"max_age", kDuration, "a view of live tasks older than this denies", false, {}, nullptr, 1, 2},
 };
 constexpr std::string_view kDurabilities[] = {"batched", "strict"};
 constexpr Field kAuditFields[] = {

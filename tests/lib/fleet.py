@@ -52,7 +52,7 @@ actions:
 class Node:
     """One process and its home. Frozen, killed and started again by the tests."""
 
-    def __init__(self, fleet, number, control, gateway, operations):
+    def __init__(self, fleet, number, control, gateway, operations, database_url=None):
         self.fleet, self.number = fleet, number
         self.control, self.gateway, self.operations = control, gateway, operations
         space = fleet.space
@@ -64,17 +64,19 @@ listen:
   control: 127.0.0.1:{control}
   gateway: 127.0.0.1:{gateway}
   operations: 127.0.0.1:{operations}
-store: {{url: "{fleet.database_url}"}}
+store: {{url: "{database_url or fleet.database_url}"}}
 root_key: {{path: {fleet.root_key}, create: {"true" if number == 0 else "false"}}}
 limits: {{drain_timeout: 2s, contexts: 1}}
 audit: {{checkpoint_every: 1s}}
 {fleet.config}""")
         self.process = None
         self.log = f"node-{number}.log"
+        self.launcher = []  # what comes before the command, and where clients find it, if elsewhere
+        self.address = "127.0.0.1"
 
     def launch(self):
         self.process = self.fleet.space.start(
-            [program("stint", "STINT_BIN"), "serve", "--config", self.config], self.log,
+            [*self.launcher, program("stint", "STINT_BIN"), "serve", "--config", self.config], self.log,
             env={"STINT_HOME": self.home})
 
     def start(self, seconds=60):
@@ -85,7 +87,7 @@ audit: {{checkpoint_every: 1s}}
 
     def ready(self):
         try:
-            return self.fleet.http.get(f"http://127.0.0.1:{self.operations}/readyz",
+            return self.fleet.http.get(f"http://{self.address}:{self.operations}/readyz",
                                        timeout=3).status_code
         except OSError:
             return 0
@@ -95,7 +97,16 @@ audit: {{checkpoint_every: 1s}}
         self.process.wait()
 
     def freeze(self):
+        """Returns once every thread stands still."""
         os.kill(self.process.pid, signal.SIGSTOP)
+        processes.wait_until("the node stands still", self.frozen)
+
+    def frozen(self):
+        for stat in glob.glob(f"/proc/{self.process.pid}/task/*/stat"):
+            with open(stat) as f:
+                if f.read().rsplit(")", 1)[1].split()[0] != "T":
+                    return False
+        return True
 
     def thaw(self):
         os.kill(self.process.pid, signal.SIGCONT)
@@ -147,6 +158,18 @@ class Fleet:
             node.start()
         return self
 
+    def well(self, seconds=60):
+        """Returns once every node serves, and its store takes writes."""
+        for node in self.nodes:
+            processes.wait_until(f"node {node.number} is well", lambda n=node: n.ready() == 200,
+                                 seconds=seconds, process=node.process)
+
+    def add(self, database_url=None):
+        """One more node, not started yet, that may reach the database by another way."""
+        node = Node(self, len(self.nodes), *processes.free_ports(3), database_url)
+        self.nodes.append(node)
+        return node
+
     def agent(self, name="coder"):
         return FleetAgent(self, name)
 
@@ -191,7 +214,7 @@ class ToNode:
         for public, port in ((fleet.issuer, node.control), (fleet.gateway, node.gateway)):
             if request.url.startswith(public):
                 request.headers["Host"] = public.removeprefix("http://")
-                request.url = f"http://127.0.0.1:{port}" + request.url[len(public):]
+                request.url = f"http://{node.address}:{port}" + request.url[len(public):]
                 break
         return self.adapter.send(request, **options)
 

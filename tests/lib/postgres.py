@@ -27,14 +27,13 @@ def _as_server():
 
 
 class Postgres:
-    """Reached by its socket, and by TCP on `address` when a port is given."""
+    """Reached by its socket, and by TCP on `address` when that is given."""
 
-    def __init__(self, space, name="postgres", settings=(), port=None, address="127.0.0.1",
-                 launcher=()):
+    def __init__(self, space, name="postgres", settings=(), port=None, address=""):
         self.space, self.name, self.port, self.address = space, name, port, address
         self.directory = space.dir(name)
         self.data = os.path.join(self.directory, "data")
-        self.settings, self.launcher = list(settings), list(launcher)
+        self.settings = list(settings)
         os.chmod(space.path, 0o755)
         if os.geteuid() == 0:
             user = pwd.getpwnam("postgres")
@@ -47,11 +46,26 @@ class Postgres:
                         "--no-instructions", *options], cwd=self.directory, check=True)
         return self
 
+    def copy_of(self, primary, *options):
+        """A standby that streams from another server, as pg_basebackup makes it."""
+        self.space.run([*_as_server(), _program("pg_basebackup"), "-D", self.data, "-h",
+                        primary.directory, *primary.port_option(), "-U", "stint", "-R", "-X",
+                        "stream", "-c", "fast", "--no-sync", *options], cwd=self.directory,
+                       check=True)
+        os.chmod(self.data, 0o700)
+        return self
+
+    def promote(self):
+        self.sql("SELECT pg_promote(true, 30)", "postgres")
+
+    def port_option(self):
+        return ["-p", str(self.port)] if self.port else []
+
     def start(self):
-        listen = ["-h", self.address if self.port else ""]
-        port = ["-p", str(self.port)] if self.port else []
+        listen = ["-h", self.address]
+        port = self.port_option()
         self.process = self.space.start(
-            [*self.launcher, *_as_server(), _program("postgres"), "-D", self.data, "-k",
+            [*_as_server(), _program("postgres"), "-D", self.data, "-k",
              self.directory, *listen, *port, "-c", "max_connections=100",
              *[w for s in self.settings for w in ("-c", s)]],
             f"{self.name}.log", cwd=self.directory)
@@ -60,18 +74,14 @@ class Postgres:
 
     def accepts(self):
         return subprocess.run([_program("pg_isready"), "-q", "-h", self.directory,
-                               *(["-p", str(self.port)] if self.port else [])],
-                              check=False).returncode == 0
+                               *self.port_option()], check=False).returncode == 0
 
     def url(self, database="stint"):
-        if self.port:
-            return f"postgres://stint@{self.address}:{self.port}/{database}"
         return f"postgres://stint@{self.directory.replace('/', '%2F')}/{database}"
 
     def sql(self, text, database="stint"):
         done = self.space.run([_program("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
-                               "-h", self.directory, *(["-p", str(self.port)] if self.port else []),
-                               "-U", "stint", "-d", database, "-c", text], check=True)
+                               "-h", self.directory, *self.port_option(), "-U", "stint", "-d", database, "-c", text], check=True)
         return done.stdout.strip()
 
     def processes(self):

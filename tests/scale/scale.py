@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import nodes  # noqa: E402
 from faults import Faults  # noqa: E402
 from fleet import Fleet, events_of  # noqa: E402
 from load import REQUESTS, Acknowledged, Client  # noqa: E402
@@ -78,16 +79,10 @@ def check_state(fleet, known):
                 equal(body["state"], "closed", f"S3: acknowledged end of {task}")
 
 
-def test_faults_under_load(space):
-    upstream = Upstream()
-    database = Postgres(space).init().start()
-    database.sql("CREATE DATABASE stint", "postgres")
-    fleet = Fleet(space, database.url(), upstream).start()
+def test_faults_under_load(fleet, database, upstream):
     print(f"     seed {SEED}")
     known, faults = load_under_faults(fleet, database, upstream)
-    for node in fleet.nodes:
-        wait_until(f"node {node.number} is well again", lambda n=node: n.ready() == 200, seconds=60,
-                   process=node.process)
+    fleet.well()
     check_state(fleet, known)
     events = check_log(fleet, database, known, upstream)
     budgets = [n for what, n in known.tries.items() if what.startswith("w/budget")]
@@ -113,7 +108,18 @@ def test_faults_under_load(space):
 def main():
     suite = Suite(sys.argv[1:])
     with Workspace("stint-scale-") as space:
-        suite.run(test_faults_under_load, space)
+        upstream = Upstream()
+        database = Postgres(space).init().start()
+        database.sql("CREATE DATABASE stint", "postgres")
+        fleet = Fleet(space, database.url(), upstream).start()
+        suite.run(nodes.test_a_captured_proof_is_spent_at_one_node, fleet, upstream)
+        suite.run(nodes.test_an_assertion_counts_once_everywhere, fleet, upstream)
+        suite.run(nodes.test_an_exclusive_reference_is_bound_once, fleet, upstream)
+        suite.run(nodes.test_a_frozen_node_does_not_act_on_its_old_view, fleet, upstream)
+        suite.run(nodes.test_leases_are_taken_over, fleet, database)
+        suite.run(test_faults_under_load, fleet, database, upstream)
+        suite.run(nodes.test_a_node_that_is_cut_off_refuses, space, fleet, database, upstream)
+        suite.run(nodes.test_the_database_fails_over, space)
         if suite.failed:
             for number in range(3):
                 print(f"--- node {number}\n{space.log(f'node-{number}.log')[-3000:]}")

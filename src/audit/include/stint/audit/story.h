@@ -26,9 +26,9 @@ class Story {
     std::optional<TaskId> task;
   };
 
-  // A read may be recorded up to this long after its task's close: reads are recorded in batches
-  // and a node may permit on a view of this age.
-  static constexpr std::chrono::milliseconds kReadWindow{2000};
+  // A read may have been permitted up to this long after its task's close: a node may permit on a
+  // view that is 2 s old (feed.max_age is at most that), and two nodes' clocks may differ by 1 s.
+  static constexpr std::chrono::milliseconds kReadWindow{3000};
 
   // Entries in order, without gaps. Returns what this entry did wrong.
   std::vector<Finding> add(std::uint64_t index, const Entry& entry);

@@ -76,6 +76,10 @@ class Authority {
   const Settings& settings() const;
   std::shared_ptr<const Directory> directory() const;
   const LiveView& view() const;
+  // Before a task is looked up for a token or handle that is good: with several nodes, another may
+  // have opened it a moment ago. A task that is not in the view is waited for, until everything
+  // that was committed before this call is; one whose token was issued long ago is not.
+  rt::Co<void> learn_of(TaskId task, WallTime issued);
   Result<std::shared_ptr<LiveTask>> live(TaskId task) const;  // of the view, now
 
   // --- configuration ---

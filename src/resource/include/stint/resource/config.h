@@ -77,7 +77,7 @@ struct Config {
     std::chrono::seconds drain_timeout{30};
   } limits;
   struct Feed {
-    std::chrono::seconds max_age{5};  // a live view older than this denies
+    std::chrono::seconds max_age{2};  // a live view older than this denies (promise S2)
   } feed;
   struct Audit {
     Durability durability = Durability::kBatched;
