@@ -116,9 +116,9 @@ struct Service::Impl {
 
 namespace {
 
-// One line of a file that others may not read.
-Outcome<Secret> read_secret_line(const std::string& path) {
-  auto text = read_private_file(path, 4096);
+// One line of a file; `ours_alone`: refused when others may read it.
+Outcome<Secret> read_secret_line(const std::string& path, bool ours_alone) {
+  auto text = ours_alone ? read_private_file(path, 4096) : read_file(path, 4096);
   if (!text) return std::unexpected(Failure::of(text.error(), "cannot read " + path));
   while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
   return Secret(*std::move(text));
@@ -138,8 +138,12 @@ Outcome<void> Service::Impl::open_store() {
     name = "the store " + where.path;
   } else {
     where.postgres = store::PostgresOptions{.url = given.url, .password = nullptr};
-    if (!given.password_file.empty()) {
-      auto password = read_secret_line(given.password_file);
+    const std::string credentials = environment("CREDENTIALS_DIRECTORY");
+    const std::string loaded = join_path(credentials, "stint-postgres-password");
+    const bool named = !given.password_file.empty();
+    if (named || (!credentials.empty() && std::filesystem::exists(loaded))) {
+      // What a service manager loaded is ours alone, whatever its mode says.
+      auto password = read_secret_line(named ? given.password_file : loaded, named);
       if (!password) return std::unexpected(password.error());
       where.postgres->password = std::make_shared<const Secret>(*std::move(password));
     }
