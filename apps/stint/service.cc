@@ -116,9 +116,10 @@ struct Service::Impl {
 
 namespace {
 
-// One line of a file; `ours_alone`: refused when others may read it.
-Outcome<Secret> read_secret_line(const std::string& path, bool ours_alone) {
-  auto text = ours_alone ? read_private_file(path, 4096) : read_file(path, 4096);
+constexpr std::size_t kPasswordBytes = 4096;
+
+// What was read of a file, as one line.
+Outcome<Secret> secret_line(Result<std::string> text, const std::string& path) {
   if (!text) return std::unexpected(Failure::of(text.error(), "cannot read " + path));
   while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
   return Secret(*std::move(text));
@@ -143,7 +144,9 @@ Outcome<void> Service::Impl::open_store() {
     const bool named = !given.password_file.empty();
     if (named || (!credentials.empty() && std::filesystem::exists(loaded))) {
       // What a service manager loaded is ours alone, whatever its mode says.
-      auto password = read_secret_line(named ? given.password_file : loaded, named);
+      auto password = named ? secret_line(read_private_file(given.password_file, kPasswordBytes),
+                                          given.password_file)
+                            : secret_line(read_file(loaded, kPasswordBytes), loaded);
       if (!password) return std::unexpected(password.error());
       where.postgres->password = std::make_shared<const Secret>(*std::move(password));
     }
