@@ -21,6 +21,7 @@
 
 #include "lib/fleet.h"
 #include "lib/measure.h"
+#include "lib/peer.h"
 #include "stint/audit/event.h"
 #include "stint/rt/runtime.h"
 #include "stint/testkit/postgres_server.h"
@@ -137,31 +138,13 @@ class Load {
   std::vector<std::thread> threads_;
 };
 
-struct Finish {
-  void operator()(PGconn* c) const { PQfinish(c); }
-  void operator()(PGresult* r) const { PQclear(r); }
-};
-using Session = std::unique_ptr<PGconn, Finish>;
-
-Session connect(const std::string& url) {
-  Session session(PQconnectdb(url.c_str()));
-  if (PQstatus(session.get()) != CONNECTION_OK) no_figure("no session for the bare peer");
-  return session;
-}
-
-void exec(PGconn* session, const char* sql) {
-  const std::unique_ptr<PGresult, Finish> done(PQexec(session, sql));
-  const auto status = PQresultStatus(done.get());
-  if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) no_figure("the bare peer failed");
-}
-
 // One session that writes and announces, and others that listen.
 class Bare {
  public:
-  Bare(const std::string& url, std::size_t listeners) : writer_(connect(url)) {
+  Bare(const std::string& url, std::size_t listeners) : writer_(connect_peer(url)) {
     exec(writer_.get(), "CREATE TABLE bare (n bigserial PRIMARY KEY, body bytea NOT NULL)");
     for (std::size_t i = 0; i < listeners; ++i) {
-      sessions_.push_back(connect(url));
+      sessions_.push_back(connect_peer(url));
       exec(sessions_.back().get(), "LISTEN bare");
       threads_.emplace_back([this, i] { listen(i); });
     }
@@ -199,8 +182,8 @@ class Bare {
     }
   }
 
-  Session writer_;
-  std::vector<Session> sessions_;
+  PgPeer writer_;
+  std::vector<PgPeer> sessions_;
   std::atomic<bool> over_ = false;
   Arrivals arrivals_;
   std::vector<std::thread> threads_;
