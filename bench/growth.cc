@@ -1,4 +1,8 @@
-// P11: what 10, 1,000 and 100,000 open tasks cost: memory, a request, start-up, size on disk.
+// P11: what 10, 1,000 and 100,000 open tasks cost (or up to --most): memory, a request, start-up,
+// size on disk. With `--store postgres` on a PostgreSQL of its own.
+//
+// Tasks are opened as clients open them, up to --opened; the others are put there as rows, with
+// what opening one writes (task, handle, two events) but its token, two thousand in a commit.
 //
 // Without arguments of that kind it is the driver: it makes a store for each number of tasks, then
 // runs itself as `--probe DIR` for each store in turn, round after round: each probe is a fresh
@@ -15,11 +19,15 @@
 #include <string>
 #include <vector>
 
+#include "lib/fleet.h"
 #include "lib/measure.h"
-#include "lib/world.h"
+#include "stint/audit/event.h"
+#include "stint/crypto/digest.h"
+#include "stint/domain/json.h"
 #include "stint/jose/jwk.h"
 #include "stint/rt/event.h"
 #include "stint/rt/runtime.h"
+#include "stint/testkit/postgres_server.h"
 
 namespace stint::bench {
 namespace {
@@ -46,12 +54,12 @@ struct Filling {
   World& world;
   domain::Binding binding;
   std::size_t tasks, left;
+  std::size_t every = 1;
   std::size_t opened = 0;
   std::ofstream tokens;
 };
 
 rt::Co<void> open_some(Filling* f) {
-  const std::size_t every = (f->tasks + kCalled - 1) / kCalled;
   while (f->left > 0) {
     const std::size_t i = --f->left;
     auto order = f->world.order(f->binding, "plain");
@@ -60,7 +68,7 @@ rt::Co<void> open_some(Filling* f) {
     const auto done = co_await f->world.authority->open_task(std::move(order));
     if (!done) continue;
     ++f->opened;
-    if (i % every == 0) f->tokens << done->token->token << '\n';
+    if (i % f->every == 0) f->tokens << done->token->token << '\n';
   }
 }
 
@@ -79,17 +87,60 @@ rt::Co<void> open_all(Filling* f) {
       const auto woken = co_await over.wait();
 }
 
-void fill(const std::string& directory, std::size_t tasks) {
-  std::filesystem::create_directories(directory);
-  World world({.directory = directory});
+Status put_row(store::Tx& tx, World& world, const domain::OpenOrder& order) {
+  const WallTime now = world.clock.wall();
+  const domain::Task t = STINT_TRY(
+      domain::open(order, world.authority->settings().limits, TaskId::random(world.entropy), now));
+  const HandleId handle = HandleId::random(world.entropy);
+  tx.put(
+      "INSERT INTO task (id, state, agent, human, reference, parent, depth, opened, deadline, "
+      "idle_seconds, last_used, version, body) "
+      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+      t.id, domain::text(t.state), t.agent, t.human, std::string_view(t.reference), t.parent,
+      t.depth, t.opened, t.deadline, t.idle_limit.count(), t.last_used, t.version,
+      domain::encode(t));
+  tx.put(
+      "INSERT INTO handle (id, hash, task, jkt, state, created) VALUES ($1, $2, $3, $4, 'live', "
+      "$5)",
+      handle, crypto::sha256(handle.str()), t.id, t.binding.thumbprint, now);
+  const audit::AnyEvent events[] = {
+      audit::task_opened(t, audit::Actor::agent("coder")),
+      audit::HandleIssued{.task = t.id, .handle = handle, .thumbprint = t.binding.thumbprint}};
+  for (const auto& event : events)
+    tx.append({audit::kind(event), t.id, STINT_TRY(audit::encode(now, event)), now});
+  return {};
+}
+
+// The rest of them, directly.
+void put_rows(World& world, const domain::Binding& binding, std::size_t from, std::size_t to) {
+  auto order = world.order(binding, "plain").order;
+  for (std::size_t at = from; at < to; at += 2'000) {
+    must(world.store->write_sync([&](store::Tx& tx) -> Result<bool> {
+      for (std::size_t i = at; i < std::min(to, at + 2'000); ++i) {
+        order.reference = "R-" + std::to_string(i);
+        STINT_TRY(put_row(tx, world, order));
+      }
+      return true;
+    }),
+         "rows");
+  }
+}
+
+void fill(const World::Options& where, std::size_t tasks, std::size_t most_opened) {
+  std::filesystem::create_directories(where.directory);
+  World world(where);
+  const std::size_t opened = std::min(tasks, most_opened);
   Filling f{.world = world,
             .binding = {domain::Binding::Kind::kDpop, jose::thumbprint(test_key().public_key())},
             .tasks = tasks,
-            .left = tasks,
-            .tokens = std::ofstream(directory + ".tokens")};
+            .left = opened,
+            .every = (opened + kCalled - 1) / kCalled,
+            .tokens = std::ofstream(where.directory + ".tokens")};
+  // Those that are called lie among the others.
+  put_rows(world, f.binding, 0, (tasks - opened) / 2);
   rt::block_on(open_all(&f));
-  if (f.opened != tasks || world.authority->view().size() != tasks)
-    no_figure("not every task was opened");
+  put_rows(world, f.binding, (tasks - opened) / 2, tasks - opened);
+  if (f.opened != opened) no_figure("not every task was opened");
   world.reaper->stop();
   world.reaper->run_now();  // the checkpoint belongs to the store's size
 }
@@ -155,7 +206,8 @@ rt::Co<void> decide_all(World* world, Decisions* calls) {
   }
 }
 
-int probe(const std::string& directory, std::size_t tasks, std::size_t count) {
+int probe(const std::string& directory, const std::string& url, std::size_t tasks,
+          std::size_t opened, std::size_t count) {
   // What the process needs with no task at all is loaded by a world of its own first: allocator,
   // libraries, policies.
   const Scratch scratch(directory + "/warm");
@@ -164,7 +216,7 @@ int probe(const std::string& directory, std::size_t tasks, std::size_t count) {
   }
   const double before = resident_bytes();
   const double start = wall_seconds(), start_cpu = cpu_seconds();
-  World world({.directory = directory, .apply = false, .reaper = false});
+  World world({.directory = directory, .postgres = url, .apply = false, .reaper = false});
   const double started = wall_seconds() - start, started_cpu = cpu_seconds() - start_cpu;
   const double after = resident_bytes();
   if (world.authority->view().size() != tasks) no_figure("not every task is in the view");
@@ -172,8 +224,8 @@ int probe(const std::string& directory, std::size_t tasks, std::size_t count) {
   std::vector<std::string> tokens;
   std::ifstream in(directory + ".tokens");
   for (std::string line; std::getline(in, line);) tokens.push_back(line);
-  const std::size_t every = (tasks + kCalled - 1) / kCalled;
-  if (tokens.size() != (tasks + every - 1) / every) no_figure("not every token is there");
+  const std::size_t every = (opened + kCalled - 1) / kCalled;
+  if (tokens.size() != (opened + every - 1) / every) no_figure("not every token is there");
   proof::Gate gate(world.entropy);
   Authorizer authorize(world, gate);
   const crypto::PrivateKey key = test_key();
@@ -214,10 +266,12 @@ struct Probe {
   double memory = 0, start = 0, start_cpu = 0, cpu = 0, p50 = 0, p99 = 0, decision = 0;
 };
 
-Probe run_probe(const char* self, const std::string& directory, std::size_t tasks,
-                const std::string& count) {
-  const std::string command = std::string(self) + " --probe " + directory + " --tasks " +
-                              std::to_string(tasks) + " --count " + count;
+Probe run_probe(const char* self, const World::Options& where, std::size_t tasks,
+                std::size_t opened, const std::string& count) {
+  std::string command = std::string(self) + " --probe " + where.directory + " --tasks " +
+                        std::to_string(tasks) + " --opened " + std::to_string(opened) +
+                        " --count " + count;
+  if (!where.postgres.empty()) command += " --url '" + where.postgres + "'";
   FILE* pipe = ::popen(command.c_str(), "r");
   Probe p;
   const bool read =
@@ -234,26 +288,38 @@ double store_bytes(const std::string& directory) {
   return sum;
 }
 
+double database_bytes(const testkit::PostgresServer& server, const std::string& url) {
+  return std::stod(
+      server.ask(url.substr(url.rfind('/') + 1), "SELECT pg_database_size(current_database())"));
+}
+
 int drive(int argc, char** argv) {
   const auto rounds = std::stoul(option(argc, argv, "rounds", "7"));
   const std::string count = option(argc, argv, "count", "10000");
   const auto most = std::stoul(option(argc, argv, "most", "100000"));
+  const auto most_opened = std::stoul(option(argc, argv, "opened", "100000"));
   const Scratch scratch(option(argc, argv, "dir", "build/bench"));
+  std::unique_ptr<testkit::PostgresServer> server;
+  if (option(argc, argv, "store", "sqlite") == "postgres")
+    server = std::make_unique<testkit::PostgresServer>();
+  const std::string on = server ? " on PostgreSQL" : "";
   const std::vector<std::size_t> sizes{10, most / 100, most};
   std::map<std::size_t, double> bytes, fill_seconds;
-  const auto directory = [&](std::size_t tasks) {
-    return scratch.path() + "/" + std::to_string(tasks);
-  };
+  std::map<std::size_t, World::Options> places;
   for (const std::size_t tasks : sizes) {
+    const World::Options where{.directory = scratch.path() + "/" + std::to_string(tasks),
+                               .postgres = server ? server->database() : ""};
+    places.emplace(tasks, where);
     const double start = wall_seconds();
-    fill(directory(tasks), tasks);
+    fill(where, tasks, most_opened);
     fill_seconds[tasks] = wall_seconds() - start;
-    bytes[tasks] = store_bytes(directory(tasks));
+    bytes[tasks] = server ? database_bytes(*server, where.postgres) : store_bytes(where.directory);
   }
   std::map<std::size_t, std::vector<Probe>> probes;
   for (std::size_t i = 0; i < rounds; ++i)
     for (const std::size_t tasks : sizes)
-      probes[tasks].push_back(run_probe(argv[0], directory(tasks), tasks, count));
+      probes[tasks].push_back(
+          run_probe(argv[0], places.at(tasks), tasks, std::min(tasks, most_opened), count));
 
   const auto of = [&](std::size_t tasks, auto member) {
     std::vector<double> out;
@@ -272,25 +338,26 @@ int drive(int argc, char** argv) {
     memory.push_back((probes[most][i].memory - probes[sizes[0]][i].memory) /
                      static_cast<double>(most - sizes[0]) / 1024);
   std::snprintf(note, sizeof note, "resident after start, %zu less %zu tasks", most, sizes[0]);
-  row("P11", "memory of an open task, KiB", memory, 2.0, note, false);
+  row("P11", "memory of an open task" + on + ", KiB", memory, 2.0, note, false);
   for (const std::size_t tasks : {sizes[1], sizes[2]}) {
-    std::snprintf(what, sizeof what, "request CPU, %zu tasks / %zu", tasks, sizes[0]);
+    std::snprintf(what, sizeof what, "request CPU%s, %zu tasks / %zu", on.c_str(), tasks, sizes[0]);
     std::snprintf(note, sizeof note, "%.1f us against %.1f us",
                   spread(of(tasks, &Probe::cpu)).median, spread(of(sizes[0], &Probe::cpu)).median);
     row("P11", what, over_fewest(tasks, &Probe::cpu), 1.25, note, false);
-    std::snprintf(what, sizeof what, "request p50, %zu tasks / %zu", tasks, sizes[0]);
+    std::snprintf(what, sizeof what, "request p50%s, %zu tasks / %zu", on.c_str(), tasks, sizes[0]);
     std::snprintf(note, sizeof note, "p50 %.1f us against %.1f us, p99 %.1f us against %.1f us",
                   spread(of(tasks, &Probe::p50)).median, spread(of(sizes[0], &Probe::p50)).median,
                   spread(of(tasks, &Probe::p99)).median, spread(of(sizes[0], &Probe::p99)).median);
     row("P11", what, over_fewest(tasks, &Probe::p50), 1.25, note, false);
-    std::snprintf(what, sizeof what, "the decision in it, p50, %zu tasks / %zu", tasks, sizes[0]);
+    std::snprintf(what, sizeof what, "the decision in it, p50%s, %zu tasks / %zu", on.c_str(),
+                  tasks, sizes[0]);
     std::snprintf(note, sizeof note, "%.1f us against %.1f us",
                   spread(of(tasks, &Probe::decision)).median,
                   spread(of(sizes[0], &Probe::decision)).median);
     row("P11", what, over_fewest(tasks, &Probe::decision), 0, note, false);
   }
   for (const std::size_t tasks : sizes) {
-    std::snprintf(what, sizeof what, "start-up with %zu tasks, ms", tasks);
+    std::snprintf(what, sizeof what, "start-up%s with %zu tasks, ms", on.c_str(), tasks);
     std::vector<double> ms;
     for (const Probe& p : probes[tasks]) ms.push_back(p.start * 1e3);
     std::snprintf(note, sizeof note,
@@ -310,7 +377,9 @@ int drive(int argc, char** argv) {
 int run(int argc, char** argv) {
   const std::string at = option(argc, argv, "probe", "");
   if (at.empty()) return drive(argc, argv);
-  return probe(at, std::stoul(option(argc, argv, "tasks", "10")),
+  const std::string tasks = option(argc, argv, "tasks", "10");
+  return probe(at, option(argc, argv, "url", ""), std::stoul(tasks),
+               std::stoul(option(argc, argv, "opened", tasks)),
                std::stoul(option(argc, argv, "count", "10000")));
 }
 

@@ -1,11 +1,14 @@
 #include "measure.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <map>
 
 namespace stint::bench {
 namespace {
@@ -19,6 +22,41 @@ double seconds_of(clockid_t clock) {
 }  // namespace
 
 double cpu_seconds() { return seconds_of(CLOCK_PROCESS_CPUTIME_ID); }
+
+double descendants_cpu_seconds() {
+  struct Process {
+    int parent = 0;
+    double ticks = 0;  // its own and those of its children that have ended
+  };
+  std::map<int, Process> all;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    std::ifstream in(entry.path() / "stat");
+    std::string line;
+    if (!std::getline(in, line)) continue;
+    const auto end = line.rfind(')');
+    int parent = 0;
+    unsigned long user = 0, system = 0;
+    long ended_user = 0, ended_system = 0;
+    if (end == std::string::npos ||
+        std::sscanf(line.c_str() + end + 1,
+                    " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld", &parent, &user,
+                    &system, &ended_user, &ended_system) != 5)
+      continue;
+    all[std::atoi(line.c_str())] = {parent, static_cast<double>(user + system) +
+                                                static_cast<double>(ended_user + ended_system)};
+  }
+  double ticks = 0;
+  const int self = ::getpid();
+  for (const auto& [pid, process] : all)
+    for (int at = process.parent; at > 1; at = all[at].parent)
+      if (at == self) {
+        ticks += process.ticks;
+        break;
+      }
+  return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
 double wall_seconds() { return seconds_of(CLOCK_MONOTONIC); }
 
 double percentile(std::vector<double> values, double p) {

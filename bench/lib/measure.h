@@ -11,6 +11,8 @@ namespace stint::bench {
 
 // Seconds of CPU that this process has used, all threads, in nanosecond steps.
 double cpu_seconds();
+// The same of every process below this one, those that have ended included, in steps of 10 ms.
+double descendants_cpu_seconds();
 // Seconds of the monotonic clock.
 double wall_seconds();
 

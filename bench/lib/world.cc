@@ -37,6 +37,16 @@ resource::Resources declared(const std::string& vendor_url) {
   return r;
 }
 
+store::Options store_options(const World::Options& o) {
+  store::Options options;
+  if (o.postgres.empty()) {
+    options.path = o.directory + "/stint.db";
+  } else {
+    options.postgres = store::PostgresOptions{.url = o.postgres, .password = nullptr};
+  }
+  return options;
+}
+
 std::map<std::string, Secret> values() {
   std::map<std::string, Secret> out;
   out.emplace("vendor-key", Secret(std::string("test-vendor-key-0123456789")));
@@ -48,7 +58,7 @@ std::map<std::string, Secret> values() {
 World::World(const Options& o)
     : root(
           must(keys::root_key_from_file_or_create(o.directory + "/root.key", entropy), "root key")),
-      store(must(store::Store::open({.path = o.directory + "/stint.db"}, clock), "store")),
+      store(must(store::Store::open(store_options(o), clock), "store")),
       keys(must(keys::KeyRing::open(*store, root, "bench.test", entropy, clock.wall()), "keys")),
       vault(must(vault::Vault::open(*store, root, entropy), "vault")) {
   authority::Settings settings{.issuer = std::string(kIssuer),

@@ -22,12 +22,14 @@ inline constexpr std::string_view kIssuer = "https://127.0.0.1:7443";
 inline constexpr std::string_view kGateway = "https://127.0.0.1:7444";
 
 // What the service wires behind its listeners, with the shipped policies, on a store in `directory`
-// which it makes or opens again; the reaper runs. Upstreams, each with the action ticket.read on
+// which it makes or opens again, or on a PostgreSQL that other worlds share, with the root key that
+// is in `directory`; the reaper runs. Upstreams, each with the action ticket.read on
 // GET /tickets/{id}: "plain" without a credential, "vendor" with one, put into a header.
 class World {
  public:
   struct Options {
     std::string directory;
+    std::string postgres;  // URL of a database to share, instead of a file in `directory`
     std::string vendor_url = "http://127.0.0.1:1";
     bool apply = true;  // declare the resources; not over a store that has them
     bool reaper = true;

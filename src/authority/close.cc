@@ -28,8 +28,8 @@ Result<Closed> Authority::Impl::close_subtree(store::Tx& tx, Changes& changes, T
       if (const auto live = view.find(task.id, parts.clock.mono())) task.spend = (*live)->spend();
     domain::close(task, task.id == root ? how : domain::How::kParentClosed, at);
     update_task(tx, task);
-    tx.run("UPDATE handle SET state = 'revoked' WHERE task = $1 AND state = 'live'", task.id);
-    tx.run("INSERT INTO owed (kind, task, since, next, body) VALUES ('receipt', $1, $2, $2, '{}')",
+    tx.put("UPDATE handle SET state = 'revoked' WHERE task = $1 AND state = 'live'", task.id);
+    tx.put("INSERT INTO owed (kind, task, since, next, body) VALUES ('receipt', $1, $2, $2, '{}')",
            task.id, at);
     STINT_TRY(settle_approvals(tx, changes, task.id, at));
     append(tx, at,

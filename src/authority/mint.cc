@@ -164,13 +164,13 @@ void Authority::Impl::record_token(store::Tx& tx, Changes& changes, const Draft&
   if (const Status good = keys::still_signs(tx, draft.event.kid, draft.minted.expires); !good)
     return tx.fail(good.error());
   const OpenStatusList& list = *draft.status.list;
-  tx.run(
+  tx.put(
       "INSERT INTO token (jti, task, audience, exp, kid, list, idx) "
       "VALUES ($1, $2, $3, $4, $5, $6, $7)",
       draft.minted.id, draft.event.task, draft.minted.audience, draft.minted.expires,
       draft.event.kid, list.number, draft.status.idx);
   if (!list.announced.load(std::memory_order_relaxed)) {
-    tx.run("INSERT INTO status_list (n, ends) VALUES ($1, $2) ON CONFLICT (n) DO NOTHING",
+    tx.put("INSERT INTO status_list (n, ends) VALUES ($1, $2) ON CONFLICT (n) DO NOTHING",
            list.number, list.opened + kStatusRotation + revocations->longest());
     changes.announced.push_back(draft.status.list);
   }

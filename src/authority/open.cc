@@ -130,7 +130,7 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
     if (parent)
       append(tx, at,
              audit::TaskDelegated{.task = parent->task, .child = task.id, .agent = task.agent});
-    tx.run(
+    tx.put(
         "INSERT INTO handle (id, hash, task, jkt, state, created) VALUES ($1, $2, $3, $4, 'live', "
         "$5)",
         handle_id, handle_hash, task.id, task.binding.thumbprint, at);

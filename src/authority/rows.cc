@@ -56,7 +56,7 @@ Status Authority::Impl::same_directory(store::Tx& tx, const Directory& dir) {
 }
 
 void Authority::Impl::insert_task(store::Tx& tx, const domain::Task& t) {
-  tx.run(
+  tx.put(
       "INSERT INTO task (id, state, agent, human, reference, parent, depth, opened, deadline, "
       "idle_seconds, last_used, version, body) "
       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -67,14 +67,14 @@ void Authority::Impl::insert_task(store::Tx& tx, const domain::Task& t) {
 void Authority::Impl::update_task(store::Tx& tx, const domain::Task& t) {
   const auto why = t.why ? std::optional(domain::text(*t.why)) : std::nullopt;
   const auto how = t.how ? std::optional(domain::text(*t.how)) : std::nullopt;
-  tx.run(
+  tx.put(
       "UPDATE task SET state = $2, why = $3, how = $4, closed = $5, last_used = $6, version = $7, "
       "body = $8 WHERE id = $1",
       t.id, domain::text(t.state), why, how, t.closed, t.last_used, t.version, domain::encode(t));
 }
 
 void Authority::Impl::insert_approval(store::Tx& tx, const domain::Approval& a) {
-  tx.run(
+  tx.put(
       "INSERT INTO approval (id, task, state, digest, created, expires, version, body) "
       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
       a.id, a.call.task, domain::text(a.state), a.call_digest, a.requested, a.expires, a.version,
@@ -82,7 +82,7 @@ void Authority::Impl::insert_approval(store::Tx& tx, const domain::Approval& a) 
 }
 
 void Authority::Impl::update_approval(store::Tx& tx, const domain::Approval& a) {
-  tx.run("UPDATE approval SET state = $2, version = $3, body = $4 WHERE id = $1", a.id,
+  tx.put("UPDATE approval SET state = $2, version = $3, body = $4 WHERE id = $1", a.id,
          domain::text(a.state), a.version, domain::encode(a));
 }
 

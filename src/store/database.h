@@ -47,6 +47,12 @@ class Connection {
   virtual Result<Cursor*> start(Sql sql, std::span<const Param> parameters) = 0;
   // A statement that changes rows is carried through, whether its rows were taken or not.
   virtual Result<Effect> finish(Cursor& cursor) = 0;
+  // One that changes rows and of which nobody asks how many. Its error may come with any later call
+  // that waits for the database, at the latest commit(): may_retry() is true then, and in the run
+  // after it each put() answers for itself.
+  virtual Result<Effect> put(Sql sql, std::span<const Param> parameters) {
+    return finish(*STINT_TRY(start(sql, parameters)));
+  }
 };
 
 class ReadConnection : public Connection {

@@ -24,8 +24,10 @@ constexpr Sql kSavepoint = "SAVEPOINT command";
 constexpr Sql kRelease = "RELEASE SAVEPOINT command";
 constexpr Sql kUndo = "ROLLBACK TO SAVEPOINT command";
 
-Result<PgStatement*> allowed(PgSession& session, Sql sql, std::span<const Param> parameters) {
-  switch (PgStatement::does(sql.text())) {
+// What a command's statement does, when it may.
+Result<PgStatement::Does> allowed(Sql sql) {
+  const auto does = PgStatement::does(sql.text());
+  switch (does) {
     case PgStatement::Does::kWritesLog:
       // append() is the one way into the log.
       return fail(Errc::kInternal, "statement writes the log");
@@ -34,7 +36,7 @@ Result<PgStatement*> allowed(PgSession& session, Sql sql, std::span<const Param>
     case PgStatement::Does::kReads:
     case PgStatement::Does::kChangesBookkeeping:
     case PgStatement::Does::kChangesState:
-      return session.run(sql, parameters);
+      return does;
   }
   __builtin_trap();
 }
@@ -73,7 +75,8 @@ std::unique_ptr<Feed> PostgresDatabase::make_feed(Delivery& delivery) {
 // --- reading ---
 
 Result<Cursor*> PgReader::start(Sql sql, std::span<const Param> parameters) {
-  return STINT_TRY(allowed(*session_, sql, parameters));
+  STINT_TRY(allowed(sql));
+  return STINT_TRY(session_->run(sql, parameters));
 }
 
 Result<Effect> PgReader::finish(Cursor& cursor) {
@@ -92,6 +95,7 @@ Status PgReader::end() {
 
 Result<Seq> PgWriter::begin() {
   in_doubt_ = false;
+  each_alone_ = session_->put_failed();
   session_->clear_retry();
   STINT_TRY(session_->defer(kBegin));
   in_transaction_ = true;
@@ -103,16 +107,30 @@ Result<Seq> PgWriter::begin() {
   return size;
 }
 
+Status PgWriter::begin_savepoint() {
+  if (!std::exchange(savepoint_due_, false)) return {};
+  STINT_TRY(session_->defer(kSavepoint));
+  savepoint_begun_ = true;
+  return {};
+}
+
 Result<Cursor*> PgWriter::start(Sql sql, std::span<const Param> parameters) {
-  if (std::exchange(savepoint_due_, false)) {
-    STINT_TRY(session_->defer(kSavepoint));
-    savepoint_begun_ = true;
-  }
-  return STINT_TRY(allowed(*session_, sql, parameters));
+  STINT_TRY(begin_savepoint());
+  STINT_TRY(allowed(sql));
+  return STINT_TRY(session_->run(sql, parameters));
 }
 
 Result<Effect> PgWriter::finish(Cursor& cursor) {
   return PgSession::finish(static_cast<PgStatement&>(cursor));
+}
+
+Result<Effect> PgWriter::put(Sql sql, std::span<const Param> parameters) {
+  const auto does = STINT_TRY(allowed(sql));
+  if (each_alone_ || does == PgStatement::Does::kReads)
+    return finish(*STINT_TRY(start(sql, parameters)));
+  STINT_TRY(begin_savepoint());
+  STINT_TRY(session_->put(sql, parameters));
+  return Effect{.rows = 1, .state = does == PgStatement::Does::kChangesState};
 }
 
 Status PgWriter::end_command(bool keep) {

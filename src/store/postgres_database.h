@@ -50,6 +50,7 @@ class PgWriter final : public WriteConnection {
   ~PgWriter() override { PgWriter::abandon(); }
   Result<Cursor*> start(Sql sql, std::span<const Param> parameters) override;
   Result<Effect> finish(Cursor& cursor) override;
+  Result<Effect> put(Sql sql, std::span<const Param> parameters) override;
   Result<Seq> begin() override;
   Status write_log(const EventBatch& batch, std::span<const EventView> events) override;
   Status commit() override;
@@ -61,10 +62,14 @@ class PgWriter final : public WriteConnection {
   bool may_retry() const override { return !session_->dead() && session_->may_retry(); }
 
  private:
+  Status begin_savepoint();  // when it is due
+
   std::unique_ptr<PgSession> session_;
   bool in_transaction_ = false, in_doubt_ = false;
   // Begun with a command's first statement: any error in it spoils the transaction up to there.
   bool savepoint_due_ = false, savepoint_begun_ = false;
+  // A put() of the run before failed, whose command is not known: each is waited for.
+  bool each_alone_ = false;
   std::string size_text_;  // of the notification under way
 };
 

@@ -285,6 +285,8 @@ Result<PgResult> PgSession::collect() {
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
       if (status != PGRES_PIPELINE_ABORTED && due != Due::kDropped && !error)
         error = error_of(result.get());
+      // Whoever waits now is told of another's failure: nothing of this may stand.
+      if (status != PGRES_PIPELINE_ABORTED && due == Due::kPut) put_failed_ = may_retry_ = true;
       if (PQstatus(connection_.get()) == CONNECTION_BAD) return died();
     }
     last = std::move(result);
@@ -363,6 +365,12 @@ Status PgSession::defer(Sql sql, std::span<const Param> parameters) {
   return send(*statement, parameters, Due::kStatement);
 }
 
+Status PgSession::put(Sql sql, std::span<const Param> parameters) {
+  if (dead_) return died();
+  PgStatement* const statement = STINT_TRY(prepare(sql));
+  return send(*statement, parameters, Due::kPut);
+}
+
 Status PgSession::sync() {
   if (dead_) return died();
   STINT_TRY(send_sync());
@@ -373,7 +381,7 @@ Status PgSession::sync() {
 
 Status PgSession::push() {
   if (dead_) return died();
-  std::ranges::replace(due_, Due::kStatement, Due::kDropped);
+  std::ranges::replace_if(due_, [](Due due) { return due != Due::kSync; }, Due::kDropped);
   STINT_TRY(send_sync());
   if (PQflush(connection_.get()) < 0) return died();
   return {};

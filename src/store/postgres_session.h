@@ -81,6 +81,8 @@ class PgSession {
   Result<PgStatement*> run(Sql sql, std::span<const Param> parameters);
   // Sends one whose rows nobody wants. Its error comes with the next run() or sync().
   Status defer(Sql sql, std::span<const Param> parameters = {});
+  // The same for one that is not known to be right: when it fails, put_failed() and may_retry().
+  Status put(Sql sql, std::span<const Param> parameters);
   // Waits for every answer that is due.
   Status sync();
   // Sends what is deferred, and waits for nothing: its errors are dropped.
@@ -102,12 +104,13 @@ class PgSession {
   bool failed() const { return PQtransactionStatus(connection_.get()) == PQTRANS_INERROR; }
   bool disk_failed() const { return disk_failed_; }
   bool may_retry() const { return may_retry_; }
-  void clear_retry() { may_retry_ = false; }
+  bool put_failed() const { return put_failed_; }
+  void clear_retry() { may_retry_ = put_failed_ = false; }
   int socket() const { return PQsocket(connection_.get()); }
   int server_process() const { return PQbackendPID(connection_.get()); }
 
  private:
-  enum class Due : std::uint8_t { kStatement, kDropped, kSync };
+  enum class Due : std::uint8_t { kStatement, kPut, kDropped, kSync };
   explicit PgSession(PGconn* connection) : connection_(connection) {}
   static Error refused(PGconn* connection);
   Result<PgStatement*> prepare(Sql sql);
@@ -123,7 +126,7 @@ class PgSession {
   std::unordered_map<const char*, std::unique_ptr<PgStatement>> statements_;
   std::deque<Due> due_;
   unsigned next_name_ = 0;  // never used twice: a preparation that failed may have left its name
-  bool dead_ = false, disk_failed_ = false, may_retry_ = false;
+  bool dead_ = false, disk_failed_ = false, may_retry_ = false, put_failed_ = false;
 };
 
 }  // namespace stint::store

@@ -63,6 +63,50 @@ TEST_P(StoreContract, NeighboursInOneCommitAreApart) {
   EXPECT_EQ(store_->health().commits, 2u) << "the holder's, and one for all five";
 }
 
+// What is not waited for is told to the command that did it, and to no other.
+TEST_P(StoreContract, APutThatFailsRefusesItsCommandAlone) {
+  testkit::HeldWriter hold(*store_);
+  std::vector<std::string> done;
+  const auto note = [&](std::string name) {
+    return [&done, name](auto r) {
+      done.push_back(name + (r ? " ok" : " " + std::string(r.error().reason.text())));
+    };
+  };
+  const auto insert = [](const char* name) {
+    return [name](Tx& tx) { tx.put(kInsert, name, "1"), tx.append(event(name)); };
+  };
+  std::optional<std::string> seen;
+  store_->submit(insert("a"), note("a"));
+  store_->submit(insert("a"), note("b"));
+  store_->submit(
+      [&](Tx& tx) {
+        tx.put(kInsert, "c", "1"), tx.append(event("c")), seen = tx.one<std::string>(kGet, "a");
+      },
+      note("c"));
+  store_->submit(
+      [&](Tx& tx) -> Status {
+        tx.put(kInsert, "a", "2");
+        return fail(Errc::kDenied, "changed its mind");
+      },
+      note("d"));
+  store_->submit(insert("e"), note("e"));
+  hold.release();
+  store_->stop();
+  EXPECT_THAT(done, ElementsAre("a ok", "b constraint", "c ok", "d constraint", "e ok"));
+  EXPECT_EQ(seen, "1");
+  EXPECT_THAT(log(), ElementsAre("a", "c", "e"));
+}
+
+TEST_P(StoreContract, APutIsBoundByTheRulesOfRun) {
+  expect_refused([](Tx& tx) { tx.put(kPut, "a", "1"); }, Errc::kInternal,
+                 "state changed with no event");
+  expect_refused([](Tx& tx) { tx.put("DELETE FROM event"), tx.append(event("x")); },
+                 Errc::kInternal, "statement writes the log");
+  expect_refused([](Tx& tx) { tx.put(kInsert, "a"), tx.append(event("x")); }, Errc::kInternal,
+                 "statement parameters");
+  EXPECT_TRUE(log().empty());
+}
+
 TEST_P(StoreContract, LaterCommandSeesEarlierOneOfTheSameCommit) {
   testkit::HeldWriter hold(*store_);
   std::optional<std::string> seen;

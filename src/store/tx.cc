@@ -57,6 +57,14 @@ std::int64_t Tx::run_all(Sql sql, std::initializer_list<Param> parameters) {
   return cursor == nullptr ? 0 : finish(*cursor);
 }
 
+void Tx::put_all(Sql sql, std::initializer_list<Param> parameters) {
+  if (error_) return;
+  const Result<Effect> effect = connection_.put(sql, parameters);
+  if (!effect) return fail(effect.error());
+  changed_ = true;
+  state_changed_ |= effect->state;
+}
+
 Seq Tx::append(const EventBytes& event) {
   EventRun one;
   if (const Status added = one.add(event); !added) fail(added.error());

@@ -104,6 +104,13 @@ class Tx : public Reader {
     return run_all(sql, {Param(parameters)...});
   }
 
+  // The same where nobody needs the number: not waited for by itself. Counts as a change even if no
+  // row was there to change.
+  template <class... A>
+  void put(Sql sql, const A&... parameters) {
+    put_all(sql, {Param(parameters)...});
+  }
+
   // Appends at the end of the log. The position is final once the command is acknowledged.
   // Errors: kTooLarge over kMaxEventBytes.
   Seq append(const EventBytes& event);
@@ -119,6 +126,7 @@ class Tx : public Reader {
   friend class Writer;
   Tx(Connection& connection, EventBatch& events) : Reader(connection), events_(events) {}
   std::int64_t run_all(Sql sql, std::initializer_list<Param> parameters);
+  void put_all(Sql sql, std::initializer_list<Param> parameters);
 
   // What the commit asks: the first error, or the rule that the command broke.
   std::optional<Error> verdict() const;
