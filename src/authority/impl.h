@@ -146,10 +146,14 @@ class Authority::Impl {
   template <class F>
   auto commit_sync(F f) {
     using T = typename store::detail::Unwrap<std::invoke_result_t<F&, store::Tx&, Changes&>>::type;
-    std::promise<Result<T>> promise;
-    auto future = promise.get_future();
-    submit<T>(std::move(f), [&](Result<T> r) { promise.set_value(std::move(r)); });
-    return future.get();
+    std::optional<Result<T>> result;
+    parts.store.wait_until([&](std::function<void()> finished) {
+      submit<T>(std::move(f), [&result, finished = std::move(finished)](Result<T> r) {
+        result = std::move(r);
+        finished();
+      });
+    });
+    return *std::move(result);
   }
 
   void apply(const Changes& changes);

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <exception>
 #include <mutex>
-#include <thread>
+#include <utility>
+#include <vector>
 
 #include "stint/base/log.h"
 
@@ -21,8 +21,11 @@ std::chrono::milliseconds pause_after(unsigned failures, std::chrono::millisecon
 }  // namespace
 
 struct Reaper::Impl {
-  Impl(authority::Authority& authority_in, Settings settings_in)
-      : authority(authority_in), settings(settings_in) {}
+  Impl(authority::Authority& authority_in, Settings settings_in, rt::Threads& threads_in)
+      : authority(authority_in),
+        settings(settings_in),
+        threads(threads_in),
+        stop_changed(threads.condition()) {}
 
   void confirm_loop();
   void work_loop();
@@ -38,21 +41,22 @@ struct Reaper::Impl {
 
   authority::Authority& authority;
   const Settings settings;
+  rt::Threads& threads;
 
   std::mutex stop_mutex;
-  std::condition_variable stop_changed;
+  const std::unique_ptr<rt::Threads::Condition> stop_changed;
   bool stopping = false;
 
   std::mutex work_mutex;  // run_now() and the thread do not work at the same time
   std::atomic<std::uint64_t> rounds{0}, failures{0}, closed{0}, paused{0}, approvals{0},
       checkpoints{0}, receipts{0}, key_changes{0};
 
-  std::thread confirming, working, keeping;
+  std::vector<std::unique_ptr<rt::Threads::Thread>> running;
 };
 
 bool Reaper::Impl::rest(std::chrono::milliseconds time) {
   std::unique_lock lock(stop_mutex);
-  return !stop_changed.wait_for(lock, time, [this] { return stopping; });
+  return !stop_changed->wait_for(lock, time, [this] { return stopping; });
 }
 
 void Reaper::Impl::confirm() noexcept {
@@ -158,14 +162,16 @@ void Reaper::Impl::work_loop() {
 }
 
 Reaper::Reaper(authority::Authority& authority, Settings settings)
-    : impl_(std::make_unique<Impl>(authority, settings)) {}
+    : Reaper(authority, settings, rt::os_threads()) {}
+
+Reaper::Reaper(authority::Authority& authority, Settings settings, rt::Threads& threads)
+    : impl_(std::make_unique<Impl>(authority, settings, threads)) {}
 
 Reaper::~Reaper() { stop(); }
 
 void Reaper::start() {
-  impl_->confirming = std::thread([impl = impl_.get()] { impl->confirm_loop(); });
-  impl_->keeping = std::thread([impl = impl_.get()] { impl->keep_loop(); });
-  impl_->working = std::thread([impl = impl_.get()] { impl->work_loop(); });
+  for (const auto loop : {&Impl::confirm_loop, &Impl::keep_loop, &Impl::work_loop})
+    impl_->running.push_back(impl_->threads.start([impl = impl_.get(), loop] { (impl->*loop)(); }));
 }
 
 void Reaper::run_now() {
@@ -181,11 +187,8 @@ void Reaper::stop() {
     const std::lock_guard lock(impl_->stop_mutex);
     impl_->stopping = true;
   }
-  impl_->stop_changed.notify_all();
-  if (impl_->confirming.joinable()) impl_->confirming.join();
-  if (impl_->working.joinable()) impl_->working.join();
-  if (!impl_->keeping.joinable()) return;
-  impl_->keeping.join();
+  impl_->stop_changed->notify_all();
+  for (const auto& thread : std::exchange(impl_->running, {})) thread->join();
 }
 
 Stats Reaper::stats() const {

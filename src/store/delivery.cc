@@ -56,4 +56,15 @@ Status Delivery::catch_up(Reader& reader, Seq until) {
   return {};
 }
 
+Status deliver_new(ReadConnection& reading, Sql size, Delivery& delivery) {
+  const Seq seen = delivery.size();  // before the snapshot, which may be older than our own commit
+  STINT_TRY(reading.begin());
+  Reader reader(reading);
+  const Seq end = reader.one<Seq>(size).value_or(0);
+  if (reader.error()) return fail(*reader.error());
+  if (end < seen) return fail(Errc::kInternal, "the database has lost events that were committed");
+  STINT_TRY(delivery.catch_up(reader, end));
+  return reading.end();
+}
+
 }  // namespace stint::store

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "database.h"
 #include "log_rows.h"
 #include "stint/store/store.h"
 
@@ -42,5 +43,9 @@ class Delivery {
   Store::Follower follower_;
   bool held_;  // shared, and nobody follows yet
 };
+
+// One round of a feed: what is committed by now is delivered when this returns. `size` reads the
+// log's size. Errors: those of catch_up(); kInternal, the log is shorter than what was delivered.
+Status deliver_new(ReadConnection& reading, Sql size, Delivery& delivery);
 
 }  // namespace stint::store

@@ -100,14 +100,7 @@ Status PostgresFeed::connect() {
 
 Status PostgresFeed::round() {
   STINT_TRY(connect());
-  const Seq seen = delivery_.size();  // before the snapshot, which may be older than our own commit
-  STINT_TRY(reading_->begin());
-  Reader reader(*reading_);
-  const Seq size = reader.one<Seq>(kSize).value_or(0);
-  if (reader.error()) return fail(*reader.error());
-  if (size < seen) return fail(Errc::kInternal, "the database has lost events that were committed");
-  STINT_TRY(delivery_.catch_up(reader, size));
-  return reading_->end();
+  return deliver_new(*reading_, kSize, delivery_);
 }
 
 void PostgresFeed::loop() {

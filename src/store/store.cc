@@ -1,10 +1,10 @@
 #include "stint/store/store.h"
 
-#include <condition_variable>
 #include <mutex>
 
 #include "delivery.h"
 #include "log_rows.h"
+#include "open_on.h"
 #include "postgres_database.h"
 #include "schema.h"
 #include "sqlite_database.h"
@@ -38,14 +38,16 @@ class Page {
 // Read connections, opened as they are needed and kept.
 class Readers {
  public:
-  Readers(Database& database, std::size_t most)
-      : database_(database), left_(std::max<std::size_t>(1, most)) {}
+  Readers(Database& database, rt::Threads& threads, std::size_t most)
+      : database_(database),
+        returned_(threads.condition()),
+        left_(std::max<std::size_t>(1, most)) {}
 
   // Errors: the database's. Waits while all are taken.
   Result<std::unique_ptr<ReadConnection>> take() {
     {
       std::unique_lock lock(mutex_);
-      returned_.wait(lock, [this] { return !free_.empty() || left_ > 0; });
+      returned_->wait(lock, [this] { return !free_.empty() || left_ > 0; });
       if (!free_.empty()) {
         auto connection = std::move(free_.back());
         free_.pop_back();
@@ -66,13 +68,13 @@ class Readers {
         ++left_;
       }
     }
-    returned_.notify_one();
+    returned_->notify_all();
   }
 
  private:
   Database& database_;
   std::mutex mutex_;
-  std::condition_variable returned_;
+  const std::unique_ptr<rt::Threads::Condition> returned_;
   std::size_t left_;  // may be opened still
   std::vector<std::unique_ptr<ReadConnection>> free_;
 };
@@ -99,14 +101,16 @@ Result<std::unique_ptr<Database>> open_database(const Options& options, const Cl
 
 class Store::Impl {
  public:
-  Impl(Options options, const Clock& clock, std::unique_ptr<Database> database_in,
-       std::unique_ptr<WriteConnection> connection, Seq size)
-      : database(std::move(database_in)),
+  Impl(Options options, const Clock& clock, rt::Threads& threads_in,
+       std::unique_ptr<Database> database_in, std::unique_ptr<WriteConnection> connection, Seq size)
+      : threads(threads_in),
+        database(std::move(database_in)),
         delivery(size, database->shared()),
         feed(database->make_feed(delivery)),
-        readers(*database, options.readers),
-        writer(std::move(options), clock, *database, std::move(connection), delivery) {}
+        readers(*database, threads, options.readers),
+        writer(std::move(options), clock, threads, *database, std::move(connection), delivery) {}
 
+  rt::Threads& threads;
   const std::unique_ptr<Database> database;
   Delivery delivery;
   const std::unique_ptr<Feed> feed;  // of a shared database
@@ -119,20 +123,38 @@ Store::~Store() { stop(); }
 
 Result<std::unique_ptr<Store>> Store::open(Options options, const Clock& clock) {
   auto database = STINT_TRY(open_database(options, clock));
+  return OpenOn::database(std::move(database), std::move(options), clock, rt::os_threads());
+}
+
+Result<std::unique_ptr<Store>> OpenOn::database(std::unique_ptr<Database> database, Options options,
+                                                const Clock& clock, rt::Threads& threads) {
   auto connection = STINT_TRY(database->open_writer());
   Seq size = 0;
   {
     const auto reading = STINT_TRY(database->open_reader());
     STINT_TRY(read_on(*reading, [&](Reader& reader) { size = log_size(reader); }));
   }
-  auto impl = std::make_unique<Impl>(std::move(options), clock, std::move(database),
-                                     std::move(connection), size);
+  auto impl = std::make_unique<Store::Impl>(std::move(options), clock, threads, std::move(database),
+                                            std::move(connection), size);
   impl->writer.start();
   return std::unique_ptr<Store>(new Store(std::move(impl)));
 }
 
 void Store::enqueue(std::unique_ptr<detail::Command> command) {
   if (const Status s = impl_->writer.enqueue(command); !s) command->done(s.error());
+}
+
+void Store::wait_until(const std::function<void(std::function<void()>)>& start) {
+  std::mutex mutex;
+  const auto changed = impl_->threads.condition();
+  bool finished = false;
+  start([&] {
+    const std::lock_guard lock(mutex);  // to the end: whoever waits takes all of this away
+    finished = true;
+    changed->notify_all();
+  });
+  std::unique_lock lock(mutex);
+  changed->wait(lock, [&] { return finished; });
 }
 
 Status Store::record(const EventRun& events, Tells tells) {

@@ -36,16 +36,18 @@ constexpr Error kUnknown{Errc::kUnavailable, "it is not known yet whether this w
 
 }  // namespace
 
-Writer::Writer(Options options, const Clock& clock, Database& database,
+Writer::Writer(Options options, const Clock& clock, rt::Threads& threads, Database& database,
                std::unique_ptr<WriteConnection> connection, Delivery& delivery)
     : options_(std::move(options)),
       clock_(clock),
+      threads_(threads),
       database_(database),
       connection_(std::move(connection)),
-      delivery_(delivery) {}
+      delivery_(delivery),
+      wake_(threads.condition()) {}
 
 void Writer::start() {
-  thread_ = std::thread([this] { loop(); });
+  thread_ = threads_.start([this] { loop(); });
 }
 
 void Writer::stop() {
@@ -53,9 +55,9 @@ void Writer::stop() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  wake_.notify_all();
+  wake_->notify_all();
   const std::lock_guard lock(stop_mutex_);
-  if (thread_.joinable()) thread_.join();
+  if (const auto thread = std::move(thread_)) thread->join();
 }
 
 Status Writer::enqueue(std::unique_ptr<detail::Command>& command) {
@@ -69,7 +71,7 @@ Status Writer::enqueue(std::unique_ptr<detail::Command>& command) {
     ++urgent_;
     queue_.push_back({.command = std::move(command), .events = {}, .error = {}});
   }
-  if (notify) wake_.notify_one();
+  if (notify) wake_->notify_all();
   return {};
 }
 
@@ -93,7 +95,7 @@ Status Writer::record(const EventRun& events, Tells tells) {
       queue_.back().events.add(events);
     }
   }
-  if (notify) wake_.notify_one();
+  if (notify) wake_->notify_all();
   return {};
 }
 
@@ -116,9 +118,9 @@ bool Writer::take(Batch& batch) {
   const auto urgent = [this] { return urgent_ > 0 || stopping_; };
   while (queue_.empty() && !stopping_) {
     if (health_.writable) {
-      wake_.wait(lock, [this] { return !queue_.empty() || stopping_; });
-    } else if (!wake_.wait_for(lock, kProbeEvery,
-                               [this] { return !queue_.empty() || stopping_; })) {
+      wake_->wait(lock, [this] { return !queue_.empty() || stopping_; });
+    } else if (!wake_->wait_for(lock, kProbeEvery,
+                                [this] { return !queue_.empty() || stopping_; })) {
       lock.unlock();
       set_health(probe());
       lock.lock();
@@ -126,7 +128,7 @@ bool Writer::take(Batch& batch) {
   }
   if (!urgent()) {
     // A disk that refused is not asked again at once.
-    wake_.wait_for(lock, health_.writable ? options_.record_flush : kProbeEvery, [&] {
+    wake_->wait_for(lock, health_.writable ? options_.record_flush : kProbeEvery, [&] {
       return urgent() || (health_.writable && recorded_ >= options_.max_batch);
     });
   }
@@ -311,7 +313,7 @@ std::optional<Error> Writer::give_up(Error error) {
 std::optional<Error> Writer::settle(Error error, Batch& batch, std::size_t taken) {
   for (int attempt = 0; attempt < kSettles && doubt_; ++attempt) {
     std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, kSettleEvery, [this] { return stopping_; });
+    wake_->wait_for(lock, kSettleEvery, [this] { return stopping_; });
     lock.unlock();
     const Result<Seq> begun = begin();
     (void)give_up(error);

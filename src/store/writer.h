@@ -1,20 +1,19 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
-#include <thread>
 #include <vector>
 
 #include "database.h"
 #include "delivery.h"
 #include "event_block.h"
 #include "stint/base/clock.h"
+#include "stint/rt/threads.h"
 #include "stint/store/store.h"
 
 namespace stint::store {
@@ -22,7 +21,7 @@ namespace stint::store {
 // The one thread that changes the database. See Store for the contract.
 class Writer {
  public:
-  Writer(Options options, const Clock& clock, Database& database,
+  Writer(Options options, const Clock& clock, rt::Threads& threads, Database& database,
          std::unique_ptr<WriteConnection> connection, Delivery& delivery);
   ~Writer() { stop(); }
   Writer(const Writer&) = delete;
@@ -61,6 +60,7 @@ class Writer {
 
   const Options options_;
   const Clock& clock_;
+  rt::Threads& threads_;
   Database& database_;
   std::unique_ptr<WriteConnection> connection_;  // null after it broke, until reopened
   Delivery& delivery_;
@@ -78,7 +78,7 @@ class Writer {
   bool settled_ = false;  // of the last doubt: it was committed
 
   mutable std::mutex mutex_;  // what follows
-  std::condition_variable wake_;
+  const std::unique_ptr<rt::Threads::Condition> wake_;
   Batch queue_;
   std::size_t urgent_ = 0;    // queued commands
   std::size_t recorded_ = 0;  // queued calls of record()
@@ -87,7 +87,7 @@ class Writer {
   Health health_;
 
   std::mutex stop_mutex_;
-  std::thread thread_;
+  std::unique_ptr<rt::Threads::Thread> thread_;
 };
 
 }  // namespace stint::store

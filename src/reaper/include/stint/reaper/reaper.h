@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "stint/authority/authority.h"
+#include "stint/rt/threads.h"
 
 namespace stint::reaper {
 
@@ -35,6 +36,7 @@ struct Stats {
 class Reaper {
  public:
   explicit Reaper(authority::Authority& authority, Settings settings = {});
+  Reaper(authority::Authority& authority, Settings settings, rt::Threads& threads);
   ~Reaper();  // stops
   Reaper(const Reaper&) = delete;
   Reaper& operator=(const Reaper&) = delete;

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <future>
 #include <memory>
 #include <optional>
 #include <span>
@@ -172,11 +171,19 @@ class Store {
   template <class F>
   auto write_sync(F f) -> Result<detail::ValueOf<F, Tx>> {
     using T = detail::ValueOf<F, Tx>;
-    std::promise<Result<T>> promise;
-    auto future = promise.get_future();
-    submit(std::move(f), [&](Result<T> r) { promise.set_value(std::move(r)); });
-    return future.get();
+    std::optional<Result<T>> result;
+    wait_until([&](std::function<void()> finished) {
+      submit(std::move(f), [&result, finished = std::move(finished)](Result<T> r) {
+        result = std::move(r);
+        finished();
+      });
+    });
+    return *std::move(result);
   }
+
+  // Runs `start` and blocks until what it was given is called, once, on any thread. As
+  // write_sync().
+  void wait_until(const std::function<void(std::function<void()> finished)>& start);
 
   // Queues events that nobody waits for, without waking the writer: committed with the next batch,
   // at the latest after record_flush. A batch that fails puts them back: while the process lives,
@@ -225,6 +232,7 @@ class Store {
   Result<std::vector<StoredEvent>> task_events(TaskId task, Seq from, std::size_t limit);
 
  private:
+  friend struct OpenOn;  // open_on.h
   class Impl;
   explicit Store(std::unique_ptr<Impl> impl);
   void enqueue(std::unique_ptr<detail::Command> command);

@@ -1,0 +1,76 @@
+#include "simulated_feed.h"
+
+#include <utility>
+
+namespace stint::sim {
+namespace {
+
+constexpr store::Sql kSize = "SELECT first + count FROM event ORDER BY first DESC LIMIT 1";
+constexpr milliseconds kPeriod{250}, kRetry{200};
+constexpr Error kStopping{Errc::kUnavailable, "store is stopping"};
+
+}  // namespace
+
+SimulatedFeed::SimulatedFeed(Link& link, store::Database& database, store::Delivery& delivery)
+    : link_(link), database_(database), delivery_(delivery), wake_(link.process.condition()) {
+  link_.database.feeds_.push_back(this);
+}
+
+SimulatedFeed::~SimulatedFeed() {
+  SimulatedFeed::stop();
+  std::erase(link_.database.feeds_, this);
+}
+
+void SimulatedFeed::start() {
+  if (!thread_) thread_ = link_.process.start([this] { loop(); });
+}
+
+void SimulatedFeed::notice() {
+  noticed_ = true;
+  wake_->notify_all();
+}
+
+void SimulatedFeed::sync(std::function<void(Status)> done) {
+  if (stopping_) return done(fail(kStopping));
+  waiting_.push_back(std::move(done));
+  wake_->notify_all();
+}
+
+void SimulatedFeed::stop() {
+  stopping_ = true;
+  wake_->notify_all();
+  if (const auto thread = std::move(thread_)) thread->join();
+  for (auto& done : std::exchange(waiting_, {})) done(fail(kStopping));
+}
+
+Status SimulatedFeed::round() {
+  if (!reading_ || !reading_->usable()) reading_ = STINT_TRY(database_.open_reader());
+  return store::deliver_new(*reading_, kSize, delivery_);
+}
+
+void SimulatedFeed::loop() {
+  const auto planted = link_.database.planted;
+  while (!stopping_) {
+    noticed_ = false;
+    Waiting asked = std::exchange(waiting_, {});
+    if (planted == Planted::kConfirmsUnread && link_.up())
+      for (auto& done : std::exchange(asked, {})) done({});
+    link_.database.scheduler_.yield();
+    const Status done = round();
+    if (!done) {
+      if (reading_) (void)reading_->end();
+      reading_ = nullptr;
+    }
+    // The answer comes later than the snapshot: what was asked meanwhile waits for the next round.
+    link_.database.scheduler_.yield();
+    if (planted == Planted::kNoticeOfOld)
+      for (auto& late : std::exchange(waiting_, {})) asked.push_back(std::move(late));
+    for (auto& callback : asked) callback(done);
+    well_ = done.has_value();
+    std::unique_lock lock(mutex_);
+    (void)wake_->wait_for(lock, well_ ? kPeriod : kRetry,
+                          [this] { return stopping_ || !waiting_.empty() || (noticed_ && well_); });
+  }
+}
+
+}  // namespace stint::sim
