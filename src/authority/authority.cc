@@ -4,6 +4,7 @@
 
 #include "impl.h"
 #include "load.h"
+#include "stint/authority/restored.h"
 #include "stint/base/log.h"
 #include "stint/domain/json.h"
 #include "stint/keys/key_ring.h"
@@ -118,6 +119,8 @@ Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings setting
   const auto loaded = STINT_TRY(parts.store.read(load_directory));
   impl->set_directory(
       STINT_TRY(Directory::compile(loaded.resources, loaded.version, impl->settings.gateway_url)));
+
+  impl->restored = STINT_TRY(parts.store.read(restored_at));
 
   // Idle limits start anew: what was used since the last record is not known.
   const WallTime now = parts.clock.wall();

@@ -86,8 +86,11 @@ void Authority::Impl::update_approval(store::Tx& tx, const domain::Approval& a) 
          domain::text(a.state), a.version, domain::encode(a));
 }
 
-Status Authority::Impl::spend_once(store::Tx& tx, const std::vector<SingleUse>& uses) {
+Status Authority::Impl::spend_once(store::Tx& tx, const std::vector<SingleUse>& uses) const {
   for (const SingleUse& use : uses) {
+    // What was used up after the backup is not in it.
+    if (restored && use.since < *restored)
+      return fail(Errc::kReplayed, "the assertion may have been used before the restore");
     const auto fresh =
         tx.run("INSERT INTO used_jti (scope, hash, exp) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
                use.scope, crypto::sha256(use.key), use.expires);
