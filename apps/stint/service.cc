@@ -21,6 +21,7 @@
 #include "stint/store/store.h"
 #include "stint/trust/issuer_keys.h"
 #include "stint/vault/vault.h"
+#include "store_place.h"
 #include "table_builder.h"
 
 namespace stint::cli {
@@ -114,38 +115,14 @@ struct Service::Impl {
   void write_ports() const;
 };
 
-namespace {
-
-// One line of a file that others may not read.
-Outcome<Secret> read_secret_line(const std::string& path) {
-  auto text = read_private_file(path, 4096);
-  if (!text) return std::unexpected(Failure::of(text.error(), "cannot read " + path));
-  while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
-  return Secret(*std::move(text));
-}
-
-}  // namespace
-
 Outcome<void> Service::Impl::open_store() {
   std::error_code ec;
   std::filesystem::create_directories(options.home, ec);
   ::chmod(options.home.c_str(), 0700);
-  const auto& given = config().store;
-  store::Options where;
-  std::string name = "the database of store.url";
-  if (given.url.empty()) {
-    where.path = given.path.empty() ? join_path(options.home, "stint.db") : given.path;
-    name = "the store " + where.path;
-  } else {
-    where.postgres = store::PostgresOptions{.url = given.url, .password = nullptr};
-    if (!given.password_file.empty()) {
-      auto password = read_secret_line(given.password_file);
-      if (!password) return std::unexpected(password.error());
-      where.postgres->password = std::make_shared<const Secret>(*std::move(password));
-    }
-  }
-  auto opened = store::Store::open(std::move(where), clock);
-  if (!opened) return std::unexpected(Failure::of(opened.error(), "cannot open " + name));
+  auto place = store_place(config(), options.home);
+  if (!place) return std::unexpected(place.error());
+  auto opened = store::Store::open(std::move(place->where), clock);
+  if (!opened) return std::unexpected(Failure::of(opened.error(), "cannot open " + place->name));
   store = *std::move(opened);
   store->observe([this](std::span<const store::EventView> e) { events.add(e); });
   return {};
