@@ -39,6 +39,7 @@ void add_inventory(CLI::App& app, Context& ctx);
 void add_policy(CLI::App& app, Context& ctx);
 void add_log(CLI::App& app, Context& ctx);
 void add_keys(CLI::App& app, Context& ctx);
+void add_backup(CLI::App& app, Context& ctx);
 void add_about(CLI::App& app, Context& ctx);
 void add_doctor(CLI::App& app, Context& ctx);
 void add_run(CLI::App& app, Context& ctx);

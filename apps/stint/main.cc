@@ -54,6 +54,7 @@ int run(int argc, char** argv) {
   add_policy(app, ctx);
   add_log(app, ctx);
   add_keys(app, ctx);
+  add_backup(app, ctx);
   add_doctor(app, ctx);
   add_about(app, ctx);
   add_documents(app, ctx);

@@ -68,6 +68,28 @@ Outcome<crypto::RootKey> take_root_key(const Config& config, const std::string& 
   __builtin_trap();
 }
 
+Outcome<crypto::RootKey> take_kept_root_key(const Config& config, const std::string& home,
+                                            const keys::KeptRoot& kept) {
+  switch (config.source) {
+    case RootKeySource::kFile:
+      return outcome(keys::root_key_from_file(path_of(config, home)));
+    case RootKeySource::kSystemd:
+      return outcome(keys::root_key_from_credential(environment("CREDENTIALS_DIRECTORY")));
+    case RootKeySource::kPassphrase: {
+      auto line = passphrase_line();
+      if (!line) return std::unexpected(line.error());
+      return outcome(keys::root_key_from_passphrase(*std::move(line), kept));
+    }
+    case RootKeySource::kPkcs11: {
+      auto pin = pin_of(config);
+      if (!pin) return std::unexpected(Failure::of(pin.error(), std::string(kWhat)));
+      return outcome(
+          keys::root_key_from_pkcs11({config.uri, config.module}, *std::move(pin), kept));
+    }
+  }
+  __builtin_trap();
+}
+
 Outcome<keys::NewRoot> take_new_root_key(const Config& config, const std::string& home,
                                          Entropy& entropy) {
   const std::string path = path_of(config, home);

@@ -20,6 +20,11 @@ Outcome<crypto::RootKey> take_root_key(const resource::Config::RootKey& config,
                                        const std::string& home, store::Store& store,
                                        Entropy& entropy);
 
+// The root key that a backup is sealed under, from what it keeps for it. Nothing is made. Errors:
+// as above.
+Outcome<crypto::RootKey> take_kept_root_key(const resource::Config::RootKey& config,
+                                            const std::string& home, const keys::KeptRoot& kept);
+
 // A root key to seal everything anew under, with what the store must keep for it (salt or wrapped
 // key). Nothing is written but a new key file. Errors: as above.
 Outcome<keys::NewRoot> take_new_root_key(const resource::Config::RootKey& config,

@@ -21,6 +21,7 @@
 #include "stint/store/store.h"
 #include "stint/trust/issuer_keys.h"
 #include "stint/vault/vault.h"
+#include "store_place.h"
 #include "table_builder.h"
 
 namespace stint::cli {
@@ -114,45 +115,14 @@ struct Service::Impl {
   void write_ports() const;
 };
 
-namespace {
-
-constexpr std::size_t kPasswordBytes = 4096;
-
-// What was read of a file, as one line.
-Outcome<Secret> secret_line(Result<std::string> text, const std::string& path) {
-  if (!text) return std::unexpected(Failure::of(text.error(), "cannot read " + path));
-  while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
-  return Secret(*std::move(text));
-}
-
-}  // namespace
-
 Outcome<void> Service::Impl::open_store() {
   std::error_code ec;
   std::filesystem::create_directories(options.home, ec);
   ::chmod(options.home.c_str(), 0700);
-  const auto& given = config().store;
-  store::Options where;
-  std::string name = "the database of store.url";
-  if (given.url.empty()) {
-    where.path = given.path.empty() ? join_path(options.home, "stint.db") : given.path;
-    name = "the store " + where.path;
-  } else {
-    where.postgres = store::PostgresOptions{.url = given.url, .password = nullptr};
-    const std::string credentials = environment("CREDENTIALS_DIRECTORY");
-    const std::string loaded = join_path(credentials, "stint-postgres-password");
-    const bool named = !given.password_file.empty();
-    if (named || (!credentials.empty() && std::filesystem::exists(loaded))) {
-      // What a service manager loaded is ours alone, whatever its mode says.
-      auto password = named ? secret_line(read_private_file(given.password_file, kPasswordBytes),
-                                          given.password_file)
-                            : secret_line(read_file(loaded, kPasswordBytes), loaded);
-      if (!password) return std::unexpected(password.error());
-      where.postgres->password = std::make_shared<const Secret>(*std::move(password));
-    }
-  }
-  auto opened = store::Store::open(std::move(where), clock);
-  if (!opened) return std::unexpected(Failure::of(opened.error(), "cannot open " + name));
+  auto place = store_place(config(), options.home);
+  if (!place) return std::unexpected(place.error());
+  auto opened = store::Store::open(std::move(place->where), clock);
+  if (!opened) return std::unexpected(Failure::of(opened.error(), "cannot open " + place->name));
   store = *std::move(opened);
   store->observe([this](std::span<const store::EventView> e) { events.add(e); });
   return {};

@@ -50,6 +50,14 @@ void fields(V& v, Is<RootRewrapped> auto& e) {
   v("to", e.to);
 }
 template <class V>
+void fields(V& v, Is<ServerRestored> auto& e) {
+  v("actor", e.actor);
+  v("root", e.root);
+  v("size", e.size);
+  v("taken", e.taken);
+  v("version", e.version);
+}
+template <class V>
 void fields(V& v, Is<KeyRetired> auto& e) {
   v("actor", e.actor);
   v("kid", e.kid);

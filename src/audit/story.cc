@@ -170,6 +170,7 @@ class Story::Check {
   void operator()(const KeyRevoked&) {}
   void operator()(const KeyRetired&) {}
   void operator()(const RootRewrapped&) {}
+  void operator()(const ServerRestored&) {}
   void operator()(const ResourceApplied&) {}
   void operator()(const TokenRevoked&) {}
   void operator()(const HandleRevoked&) {}

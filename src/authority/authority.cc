@@ -4,6 +4,7 @@
 
 #include "impl.h"
 #include "load.h"
+#include "stint/authority/restored.h"
 #include "stint/base/log.h"
 #include "stint/domain/json.h"
 #include "stint/keys/key_ring.h"
@@ -113,13 +114,15 @@ bool Authority::Impl::first_in_a_while(const Signal& signal, WallTime at) {
 }
 
 Authority::Authority(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Authority::~Authority() = default;
+Authority::~Authority() { impl_->parts.store.unfollow(); }
 
 Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings settings) {
   auto impl = std::make_unique<Impl>(parts, std::move(settings));
   const auto loaded = STINT_TRY(parts.store.read(load_directory));
   impl->set_directory(
       STINT_TRY(Directory::compile(loaded.resources, loaded.version, impl->settings.gateway_url)));
+
+  impl->restored = STINT_TRY(parts.store.read(restored_at));
 
   // Idle limits start anew: what was used since the last record is not known.
   const WallTime now = parts.clock.wall();

@@ -177,13 +177,13 @@ class Authority::Impl {
   static void update_task(store::Tx& tx, const domain::Task& task);
   static void insert_approval(store::Tx& tx, const domain::Approval& approval);
   static void update_approval(store::Tx& tx, const domain::Approval& approval);
-  static Status spend_once(store::Tx& tx, const std::vector<SingleUse>& uses);
+  Status spend_once(store::Tx& tx, const std::vector<SingleUse>& uses) const;
 
   // --- close.cc ---
   // Closes the task and every descendant that is open, inside the caller's transaction.
   Result<Closed> close_subtree(store::Tx& tx, Changes& changes, TaskId root, domain::How how,
                                const Actor& actor, WallTime at);
-  Status settle_approvals(store::Tx& tx, Changes& changes, TaskId task, WallTime at);
+  static Status settle_approvals(store::Tx& tx, Changes& changes, TaskId task, WallTime at);
 
   // --- open.cc, mint.cc ---
   struct Draft {  // a token that is signed and checked but not recorded: it has not left this
@@ -283,7 +283,8 @@ class Authority::Impl {
   std::mutex publisher_mutex;
   std::optional<store::LogPublisher> publisher;  // as of the lease's fence
   std::uint64_t publisher_fence = 0;
-  WallTime keys_failed;  // the reaper's: when tending keys failed last
+  std::optional<WallTime> restored;  // from a backup; set by open(), and never changes
+  WallTime keys_failed;              // the reaper's: when tending keys failed last
   KeyMaker key_maker;
 
  private:

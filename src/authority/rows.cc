@@ -87,19 +87,23 @@ void Authority::Impl::update_approval(store::Tx& tx, const domain::Approval& a) 
 }
 
 rt::Co<Status> Authority::spend(SingleUse use) {
-  if (!impl_->parts.store.shared()) co_return Status();
-  const auto spent = co_await impl_->commit(
-      [uses = std::vector{std::move(use)}](store::Tx& tx, Changes&) -> Result<bool> {
+  Impl* impl = impl_.get();
+  if (!impl->parts.store.shared() && !impl->restored) co_return Status();
+  const auto spent = co_await impl->commit(
+      [impl, uses = std::vector{std::move(use)}](store::Tx& tx, Changes&) -> Result<bool> {
         tx.no_event();
-        STINT_TRY(Impl::spend_once(tx, uses));
+        STINT_TRY(impl->spend_once(tx, uses));
         return true;
       });
   if (!spent) co_return fail(spent.error());
   co_return Status();
 }
 
-Status Authority::Impl::spend_once(store::Tx& tx, const std::vector<SingleUse>& uses) {
+Status Authority::Impl::spend_once(store::Tx& tx, const std::vector<SingleUse>& uses) const {
   for (const SingleUse& use : uses) {
+    // What was used up after the backup is not in it.
+    if (restored && use.since < *restored)
+      return fail(Errc::kReplayed, "the assertion may have been used before the restore");
     const auto fresh =
         tx.run("INSERT INTO used_jti (scope, hash, exp) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
                use.scope, crypto::sha256(use.key), use.expires);

@@ -1,5 +1,7 @@
 #include "stint/jose/client_assertion.h"
 
+#include <algorithm>
+
 #include "stint/jose/jwt.h"
 
 namespace stint::jose {
@@ -38,8 +40,12 @@ Result<ClientAssertion> verify_client_assertion(const UnverifiedAssertion& asser
   auto cnf = read_confirmation(claims.all);
   if (!cnf) return fail(Errc::kMalformed, "assertion cnf");
   const Jwk* const key = keys.find(header.kid, header.alg);
-  return ClientAssertion{*claims.sub, *claims.jti, *claims.exp, key ? key->kid : "",
-                         *std::move(cnf)};
+  // The same two limits, turned round.
+  const WallTime by_exp = *claims.exp - kAssertionMaxLife - kAssertionLeeway;
+  const WallTime usable_from =
+      claims.iat ? std::max(by_exp, *claims.iat - kAssertionLeeway) : by_exp;
+  return ClientAssertion{*claims.sub, *claims.jti,         *claims.exp,
+                         usable_from, key ? key->kid : "", *std::move(cnf)};
 }
 
 Result<std::string> make_client_assertion(const crypto::PrivateKey& key, std::string_view kid,

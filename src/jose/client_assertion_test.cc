@@ -124,6 +124,17 @@ TEST(ClientAssertion, SaysWhoAndWhatToRemember) {
   EXPECT_EQ(got->cnf, Confirmation());
 }
 
+// Whoever forgot what was used before a moment may ask whether this can have been.
+TEST(ClientAssertion, SaysSinceWhenItIsOfUse) {
+  const auto since = [](const char* iat, const char* exp) {
+    const auto payload = with(with(kPayload, "iat", iat), "exp", exp);
+    return check(forge(kHeader, payload, kKey), set_of(kKey, "k1"))->usable_from;
+  };
+  EXPECT_EQ(since("1790000000", "1790000060"), from_unix_seconds(1789999970)) << "by its iat";
+  EXPECT_EQ(since("1789999000", "1790000060"), from_unix_seconds(1789999730)) << "by its exp";
+  EXPECT_EQ(since("", "1790000060"), from_unix_seconds(1789999730)) << "without an iat";
+}
+
 TEST(ClientAssertion, MayNameTheKeyOfItsInstance) {
   const auto named = [](const std::string& cnf) {
     return check(forge(kHeader, with(kPayload, "cnf", cnf.c_str()), kKey), set_of(kKey, "k1"))->cnf;

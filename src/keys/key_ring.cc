@@ -158,6 +158,27 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(store::Store& store, const crypto
   return ring;
 }
 
+std::unique_ptr<KeyRing> KeyRing::detached(const crypto::RootKey& root, Entropy& entropy) {
+  return std::unique_ptr<KeyRing>(new KeyRing(root, "", entropy));
+}
+
+Result<std::size_t> KeyRing::check(store::Reader& reader) const {
+  std::size_t count = 0;
+  for (KeyRow& plain : key_rows(reader)) {
+    const Row row{std::move(plain)};
+    if (row.state == "retired") continue;
+    ++count;
+    const SigningKey key = STINT_TRY(unseal(row));
+    if (row.purpose != kLogPurpose) continue;
+    // Whatever its name is: the name stands in no other place.
+    const auto named = STINT_TRY(merkle::NoteKey::parse(row.public_half));
+    if (STINT_TRY(public_half(key, row.purpose, named.name())) != row.public_half)
+      return fail(Errc::kInternal, "stored public key is not the private key's");
+  }
+  if (reader.error()) return fail(*reader.error());
+  return count;
+}
+
 Result<std::shared_ptr<const KeySet>> KeyRing::load(store::Reader& reader) const {
   const auto before = now();
   std::shared_ptr<KeySet> set(new KeySet);

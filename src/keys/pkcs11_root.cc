@@ -252,6 +252,15 @@ Result<crypto::RootKey> root_key_from_pkcs11(const Pkcs11Source& source, std::st
   return unwrap(token, winner);
 }
 
+Result<crypto::RootKey> root_key_from_pkcs11(const Pkcs11Source& source, std::string&& pin,
+                                             const KeptRoot& kept) {
+  const WipedAtEnd wiped{pin};
+  if (!kept.wrapped) return fail(Errc::kMissing, "the store keeps no root key for a PKCS#11 token");
+  Token token;
+  STINT_TRY(token.open(source, pin));
+  return unwrap(token, *kept.wrapped);
+}
+
 Result<NewRoot> new_root_from_pkcs11(const Pkcs11Source& source, std::string&& pin,
                                      Entropy& entropy) {
   const WipedAtEnd wiped{pin};

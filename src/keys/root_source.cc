@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kTextSize = 43;  // base64url of 32 bytes
 constexpr store::Sql kSalt = "SELECT value FROM meta WHERE key = 'root_salt'";
 constexpr std::size_t kMaxPin = 255;
+constexpr store::Sql kWrapped = "SELECT value FROM meta WHERE key = 'root_wrapped'";
 constexpr store::Sql kForget = "DELETE FROM meta WHERE key IN ('root_salt', 'root_wrapped')";
 constexpr store::Sql kPutWrapped = "INSERT INTO meta (key, value) VALUES ('root_wrapped', $1)";
 constexpr store::Sql kPutSalt = "INSERT INTO meta (key, value) VALUES ('root_salt', $1)";
@@ -178,6 +179,18 @@ Result<crypto::RootKey> root_key_from_passphrase(std::string&& passphrase, store
     return std::string(fresh.begin(), fresh.end());
   }));
   return crypto::RootKey::from_passphrase(std::move(secret.bytes), salt);
+}
+
+KeptRoot kept_root(store::Reader& reader) {
+  return {.salt = reader.one<std::string>(kSalt), .wrapped = reader.one<std::string>(kWrapped)};
+}
+
+Result<crypto::RootKey> root_key_from_passphrase(std::string&& passphrase, const KeptRoot& kept) {
+  Plain secret{std::move(passphrase)};
+  explicit_bzero(passphrase.data(),  // NOLINT(bugprone-use-after-move)
+                 passphrase.capacity());
+  if (!kept.salt) return fail(Errc::kMissing, "the store keeps no salt for a passphrase");
+  return crypto::RootKey::from_passphrase(std::move(secret.bytes), *kept.salt);
 }
 
 Result<NewRoot> new_root_from_passphrase(std::string&& passphrase, Entropy& entropy) {

@@ -76,7 +76,8 @@ Outcome<Opener::Asserted> Opener::asserted(std::string_view assertion, std::stri
   return Asserted{
       .client = Client(verified->client_id, {.scope = std::string(kScope),
                                              .key = verified->client_id + '\0' + verified->jti,
-                                             .expires = verified->exp + jose::kAssertionLeeway}),
+                                             .expires = verified->exp + jose::kAssertionLeeway,
+                                             .since = verified->usable_from}),
       .jti = verified->jti,
       .key = key_of(verified->cnf)};
 }

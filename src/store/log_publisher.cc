@@ -115,7 +115,11 @@ Result<std::optional<CheckpointRow>> LogPublisher::publish(const Sign& sign, Wal
 }
 
 Result<std::optional<CheckpointRow>> latest_checkpoint(Store& store) {
-  return store.read([](Reader& r) { return unwrap(r.one<FoundCheckpoint>(kLatest)); });
+  return store.read([](Reader& r) { return latest_checkpoint(r); });
+}
+
+std::optional<CheckpointRow> latest_checkpoint(Reader& reader) {
+  return unwrap(reader.one<FoundCheckpoint>(kLatest));
 }
 
 Result<std::optional<CheckpointRow>> checkpoint_at(Store& store, Seq size) {

@@ -60,6 +60,24 @@ Result<std::string> setting(PgSession& session, const char* sql) {
   return STINT_TRY(session.text(sql)).value_or("");
 }
 
+}  // namespace
+
+Status make_postgres_versions(PgSession& session) { return session.exec(kVersions); }
+
+Status raise_postgres(PgSession& session, std::int64_t from, std::int64_t to) {
+  for (std::int64_t v = from; v < to; ++v) {
+    const auto& text = migrations()[static_cast<std::size_t>(v)];
+    STINT_TRY(session.exec(in_postgres(text).c_str()));
+    if (v == 0) STINT_TRY(session.exec(kOurs));
+  }
+  // Each migration keeps to what the version before it can work with.
+  const std::string done = "UPDATE stint_schema SET version = " + std::to_string(to) +
+                           ", oldest = " + std::to_string(std::max<std::int64_t>(1, to - 1));
+  return session.exec(done.c_str());
+}
+
+namespace {
+
 Status migrate_locked(PgSession& session) {
   const auto known = static_cast<std::int64_t>(migrations().size());
   const auto version =
@@ -68,15 +86,7 @@ Status migrate_locked(PgSession& session) {
   if (oldest > known)
     return fail(Errc::kUnsupported, "the database is of a newer version: upgrade this node");
   if (version >= known) return {};
-  for (std::int64_t v = version; v < known; ++v) {
-    const auto& text = migrations()[static_cast<std::size_t>(v)];
-    STINT_TRY(session.exec(in_postgres(text).c_str()));
-    if (v == 0) STINT_TRY(session.exec(kOurs));
-  }
-  // Each migration keeps to what the version before it can work with.
-  const std::string done = "UPDATE stint_schema SET version = " + std::to_string(known) +
-                           ", oldest = " + std::to_string(std::max<std::int64_t>(1, known - 1));
-  STINT_TRY(session.exec(done.c_str()));
+  STINT_TRY(raise_postgres(session, version, known));
   if (version > 0) log::info("database migrated", {{"version", known}});  // and not made
   return {};
 }
@@ -143,7 +153,7 @@ Status migrate_postgres(PgSession& session) {
   // Two that make the table at the same time: one of them fails on its name, and finds it then.
   Status made;
   for (int attempt = 0; attempt < 5; ++attempt) {
-    made = session.exec(kVersions);
+    made = make_postgres_versions(session);
     if (made || made.error().code != Errc::kConflict) break;
   }
   STINT_TRY(made);

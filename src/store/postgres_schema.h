@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,11 @@ Status check_server(PgSession& session, const Clock& clock);
 // may be upgraded one after another. Errors: kUnsupported (a newer schema that this version does
 // not know how to use; tables of these names that are not ours), the database's.
 Status migrate_postgres(PgSession& session);
+
+// Parts of it, in the caller's transaction: the table that tells the version, and the tables of
+// version `to` made of those of `from` (0: none).
+Status make_postgres_versions(PgSession& session);
+Status raise_postgres(PgSession& session, std::int64_t from, std::int64_t to);
 
 // The statements of schema.cc in PostgreSQL's words.
 std::string in_postgres(std::string_view schema);

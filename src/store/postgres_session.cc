@@ -245,6 +245,13 @@ Status PgSession::enter_pipeline() {
   return {};
 }
 
+Status PgSession::leave_pipeline() {
+  STINT_TRY(sync());
+  if (PQexitPipelineMode(connection_.get()) != 1 || PQsetnonblocking(connection_.get(), 0) != 0)
+    return fail(Errc::kInternal, "the session does not leave its pipeline");
+  return {};
+}
+
 // Sends what waits, reads what came; waits for either until something came.
 Status PgSession::flush_and_read(MonoTime until) {
   const int left = PQflush(connection_.get());

@@ -67,12 +67,14 @@ class PgSession {
   ~PgSession() = default;
   PgSession(const PgSession&) = delete;
 
-  // Several statements as text, outside the pipeline, before the first run() only.
+  // Several statements as text, outside the pipeline.
   Status exec(const char* sql);
   // The same for one, and the first column of its first row; nullopt: no row.
   Result<std::optional<std::string>> text(const char* sql);
   // From now on the pipeline.
   Status enter_pipeline();
+  // And not any more, once every answer that is due has come.
+  Status leave_pipeline();
 
   // Prepares a statement.
   Status know(Sql sql);

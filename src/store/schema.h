@@ -11,6 +11,9 @@ inline constexpr int kApplicationId = 0x53746e74;
 // "Stin": what builds before the first release wrote, with a row for each event.
 inline constexpr int kEarlyApplicationId = 0x5374696e;
 
+// "Stbk": of a backup, which is no database to work on.
+inline constexpr int kBackupApplicationId = 0x5374626b;
+
 // Of a database made by us: twice SQLite's own, since a batch writes its events one after another
 // and pays two system calls for each page of the WAL.
 inline constexpr std::size_t kPageBytes = 8192;

@@ -10,6 +10,7 @@
 #include "log_rows.h"
 #include "schema.h"
 #include "stint/base/log.h"
+#include "stint/codec/percent.h"
 
 namespace stint::store {
 namespace {
@@ -47,6 +48,11 @@ const char* pragmas_of(SqliteSession::Use use) {
       return "PRAGMA query_only = ON; PRAGMA cache_size = -8192;";
     case SqliteSession::Use::kCheckpoint:
       return "PRAGMA cache_size = -256;";
+    case SqliteSession::Use::kBuild:
+      return "PRAGMA page_size = 8192; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;"
+             "PRAGMA cache_size = -65536;";
+    case SqliteSession::Use::kArchive:
+      return "PRAGMA query_only = ON; PRAGMA cache_size = -8192;";
   }
   __builtin_trap();
 }
@@ -133,14 +139,18 @@ void SqliteStatement::reset() {
 Result<std::unique_ptr<SqliteSession>> SqliteSession::open(const std::string& path,
                                                            const std::string& vfs, Use use) {
   configure_sqlite();
+  const bool archive = use == Use::kArchive;
+  const std::string name = archive ? "file:" + codec::percent_encode(path) + "?immutable=1" : path;
+  const int access = archive ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI : SQLITE_OPEN_READWRITE;
   sqlite3* db = nullptr;
-  const int code = sqlite3_open_v2(
-      path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-      vfs.empty() ? nullptr : vfs.c_str());
+  const int code =
+      sqlite3_open_v2(name.c_str(), &db, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                      vfs.empty() ? nullptr : vfs.c_str());
   if (db == nullptr) return fail(Errc::kUnavailable, "out of memory");
   std::unique_ptr<SqliteSession> c(new SqliteSession(db));
   if (code != SQLITE_OK) return fail(c->error(code));
-  if (sqlite3_db_readonly(db, "main") == 1) return fail(Errc::kReadOnly, "database is read-only");
+  if (!archive && sqlite3_db_readonly(db, "main") == 1)
+    return fail(Errc::kReadOnly, "database is read-only");
   sqlite3_busy_timeout(db, 2000);
   sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
   sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);

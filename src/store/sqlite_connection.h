@@ -46,7 +46,9 @@ class SqliteStatement final : public Cursor {
 // One SQLite handle and its statements. One thread at a time.
 class SqliteSession {
  public:
-  enum class Use : std::uint8_t { kWrite, kRead, kCheckpoint };
+  // kBuild: a file that counts once it is whole, synced and has its name, by whoever makes it.
+  // kArchive: a finished one that nobody writes, and that nothing is written beside.
+  enum class Use : std::uint8_t { kWrite, kRead, kCheckpoint, kBuild, kArchive };
   static Result<std::unique_ptr<SqliteSession>> open(const std::string& path,
                                                      const std::string& vfs, Use use);
   ~SqliteSession();

@@ -41,6 +41,9 @@ Status migrate(SqliteSession& session) {
   if (application == kEarlyApplicationId) {
     return fail(Errc::kUnsupported, "database of a build before the first release");
   }
+  if (application == kBackupApplicationId) {
+    return fail(Errc::kUnsupported, "a backup, not a database: stint restore makes one of it");
+  }
   if (application != kApplicationId && (application != 0 || version != 0 || tables != 0)) {
     return fail(Errc::kUnsupported, "not a Stint database");
   }

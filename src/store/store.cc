@@ -174,6 +174,12 @@ void Store::follow(Follower follower) {
   if (impl_->feed) impl_->feed->start();
 }
 
+void Store::unfollow() {
+  impl_->delivery.follow([](std::span<const EventView>) -> Status {
+    return fail(Errc::kUnavailable, "nobody follows any more");
+  });
+}
+
 void Store::sync(std::function<void(Status)> done) {
   if (impl_->feed) return impl_->feed->sync(std::move(done));
   submit([](Tx& tx) { tx.no_event(); }, std::move(done));

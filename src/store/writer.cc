@@ -320,9 +320,10 @@ std::optional<Error> Writer::settle(Error error, Batch& batch, std::size_t taken
     if (!begun) error = begun.error();
   }
   if (!doubt_) return settled_ ? std::nullopt : std::optional(error);
-  for (std::size_t i = 0; i < taken; ++i)
-    if (!batch[i].command) doubt_->recorded.push_back(std::move(batch[i]));
-  std::erase_if(batch, [](const Item& item) { return !item.command && item.events.empty(); });
+  Batch rest;  // without the recorded events that may be in the log
+  for (std::size_t i = 0; i < batch.size(); ++i)
+    (i < taken && !batch[i].command ? doubt_->recorded : rest).push_back(std::move(batch[i]));
+  batch = std::move(rest);
   return kUnknown;
 }
 

@@ -162,7 +162,7 @@ namespace {
 
 // Calls f(row) with every live row, by name.
 template <class F>
-Status each_live(store::Tx& tx, F f) {
+Status each_live(store::Reader& tx, F f) {
   std::string after;
   while (true) {
     const auto rows = tx.rows<CredentialRow>(kAll, after);
@@ -190,6 +190,17 @@ Result<std::size_t> reseal(store::Tx& tx, const crypto::RootKey& from, const cry
   }));
   STINT_TRY(each_live(tx, [&](const CredentialRow& row) -> Status {
     STINT_TRY(new_sealer.open(row.sealed, place(row.name, row.version)));
+    return {};
+  }));
+  return count;
+}
+
+Result<std::size_t> check(store::Reader& reader, const crypto::RootKey& root) {
+  const crypto::Sealer sealer(root, kSealed);
+  std::size_t count = 0;
+  STINT_TRY(each_live(reader, [&](const CredentialRow& row) -> Status {
+    STINT_TRY(sealer.open(row.sealed, place(row.name, row.version)));
+    ++count;
     return {};
   }));
   return count;

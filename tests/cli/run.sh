@@ -481,6 +481,43 @@ test_keys_rewrap_to_a_passphrase_and_back() {
   printf 'another long test passphrase\n' |
     "$STINT" keys rewrap --config "$SPACE/words.yaml" --new-config "$SPACE/stint.yaml" --yes 2>"$SPACE/said"
 }
+test_backup_says_what_it_holds() {
+  end_server
+  is "$(status_of "$STINT" backup)" 2
+  is "$(status_of "$STINT" backup --to x --verify y)" 2
+  is "$(status_of "$STINT" restore --from x)" 2
+  is "$(status_of "$STINT" backup --config "$SPACE/stint.yaml" --to "$SPACE/a.backup" --json)" 0
+  local said; said=$(tail -n 1 "$SPACE/said")
+  is "$(jq -r .database <<<"$said")" sqlite
+  is "$("$STINT" backup --verify "$SPACE/a.backup" --json | jq -c 'del(.file)')" "$(jq -c 'del(.file)' <<<"$said")"
+  is "$(stat -c %a "$SPACE/a.backup")" 600
+  is "$(status_of "$STINT" backup --config "$SPACE/stint.yaml" --to "$SPACE/a.backup")" 1
+  has 'a backup is never written over'
+  is "$(status_of "$STINT" restore --from "$SPACE/a.backup" --config "$SPACE/stint.yaml")" 1
+  has 'a backup is restored into a new place'
+  is "$(status_of "$STINT" backup --verify "$SPACE/nothing")" 1; has 'there is no such backup'
+  ! grep -qF 4711 "$SPACE/a.backup" || fail "the backup tells a secret"
+}
+test_restore_under_a_passphrase() {
+  end_server
+  cat "$SPACE/stint.yaml" >"$SPACE/words.yaml"
+  printf 'root_key: {source: passphrase}\n' >>"$SPACE/words.yaml"
+  printf 'a long test passphrase\n' |
+    "$STINT" keys rewrap --config "$SPACE/stint.yaml" --new-config "$SPACE/words.yaml" --yes 2>"$SPACE/said"
+  "$STINT" backup --config "$SPACE/words.yaml" --to "$SPACE/words.backup" </dev/null
+  cat "$SPACE/words.yaml" >"$SPACE/place.yaml"
+  printf 'store: {path: "%s"}\n' "$SPACE/restored.db" >>"$SPACE/place.yaml"
+  local restore=("$STINT" restore --from "$SPACE/words.backup" --config "$SPACE/place.yaml")
+  printf 'a wrong test passphrase\n' | "${restore[@]}" 2>"$SPACE/said" && fail "a wrong passphrase was taken"
+  has 'sealed under another root key'
+  [ ! -e "$SPACE/restored.db" ] || fail "something was restored"
+  printf 'a long test passphrase\n' | "${restore[@]}" --json >"$SPACE/said"
+  is "$(jq .revoked_keys "$SPACE/said")" 3
+  is "$(jq .sealed_credentials "$SPACE/said")" 1
+  is "$(stat -c %a "$SPACE/restored.db")" 600
+  printf 'a long test passphrase\n' |
+    "$STINT" keys rewrap --config "$SPACE/words.yaml" --new-config "$SPACE/stint.yaml" --yes 2>"$SPACE/said"
+}
 
 for test in $(grep -o '^test_[a-z_0-9]*' "$0"); do run_test "$test"; done
 for name in "${FAILED[@]}"; do echo "failed: $name"; done

@@ -1,4 +1,5 @@
-"""Several `stint serve` on one PostgreSQL, as a balancer in front of them would show them."""
+"""Several `stint serve` on one PostgreSQL, as a balancer in front of them would show them; or one
+on a file of its own."""
 
 import glob
 import json
@@ -64,7 +65,7 @@ listen:
   control: 127.0.0.1:{control}
   gateway: 127.0.0.1:{gateway}
   operations: 127.0.0.1:{operations}
-store: {{url: "{database_url or fleet.database_url}"}}
+store: {self.store(database_url or fleet.database_url)}
 root_key: {{path: {fleet.root_key}, create: {"true" if number == 0 else "false"}}}
 limits: {{drain_timeout: 2s, contexts: 1}}
 audit: {{checkpoint_every: 1s}}
@@ -73,6 +74,9 @@ audit: {{checkpoint_every: 1s}}
         self.log = f"node-{number}.log"
         self.launcher = []  # what comes before the command, and where clients find it, if elsewhere
         self.address = "127.0.0.1"
+
+    def store(self, url):
+        return f'{{url: "{url}"}}' if url else f'{{path: "{os.path.join(self.home, "stint.db")}"}}'
 
     def launch(self):
         self.process = self.fleet.space.start(
@@ -127,7 +131,7 @@ audit: {{checkpoint_every: 1s}}
 
 
 class Fleet:
-    """Nodes that share a database, an issuer and a root key. Its URLs are the balancer's, which
+    """Nodes that share a database ("": the one node has a file), an issuer and a root key. Its URLs are the balancer's, which
     these tests are themselves: a request names the node that it goes to."""
 
     def __init__(self, space, database_url, upstream, nodes=3, config=""):

@@ -98,6 +98,18 @@ struct KeyRetired {
   bool operator==(const KeyRetired&) const = default;
 };
 
+// The store was made of a backup: what was committed after the backup is not in this log. Another
+// log of this name may go on from the same size.
+struct ServerRestored {
+  static constexpr std::string_view kKind = "server.restored";
+  std::string version;    // of Stint
+  WallTime taken;         // when the backup began
+  std::int64_t size = 0;  // of the log in it: the index of this event
+  crypto::Digest root{};  // of all of it
+  Actor actor;
+  bool operator==(const ServerRestored&) const = default;
+};
+
 // Everything sealed was sealed anew under another root key.
 struct RootRewrapped {
   static constexpr std::string_view kKind = "root.rewrapped";
@@ -384,11 +396,11 @@ struct ReceiptSigned {
 
 using AnyEvent =
     std::variant<ServerStarted, ServerStopped, KeyCreated, KeyActivated, KeyRevoked, KeyRetired,
-                 RootRewrapped, ResourceApplied, TaskOpened, TaskDelegated, TaskNarrowed,
-                 TaskPaused, TaskResumed, TaskClosed, TokenMinted, TokenRevoked, HandleIssued,
-                 HandleUsed, HandleRevoked, Decided, DecisionsRepeated, Outcome, CredentialReleased,
-                 ApprovalRequested, ApprovalAnswered, ApprovalConsumed, ApprovalExpired, Signal,
-                 ReceiptSigned>;
+                 RootRewrapped, ServerRestored, ResourceApplied, TaskOpened, TaskDelegated,
+                 TaskNarrowed, TaskPaused, TaskResumed, TaskClosed, TokenMinted, TokenRevoked,
+                 HandleIssued, HandleUsed, HandleRevoked, Decided, DecisionsRepeated, Outcome,
+                 CredentialReleased, ApprovalRequested, ApprovalAnswered, ApprovalConsumed,
+                 ApprovalExpired, Signal, ReceiptSigned>;
 
 // One entry of the log. Its index is its place, not part of it.
 struct Entry {

@@ -254,6 +254,7 @@ class Authority {
 
  private:
   class Impl;
+  friend class AfterRestore;
   explicit Authority(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -44,6 +44,7 @@ struct SingleUse {
   std::string scope;  // "client-assertion"
   std::string key;    // client id, NUL, jti: hashed before it is stored
   WallTime expires;   // kept until then
+  WallTime since{};   // not accepted before: a use before that cannot have been forgotten
 };
 
 // The Idempotency-Key of one request.

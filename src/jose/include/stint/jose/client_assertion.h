@@ -41,8 +41,9 @@ struct ClientAssertion {
   std::string client_id;
   std::string jti;
   WallTime exp;
-  std::string kid;   // of the registered key that verified
-  Confirmation cnf;  // the key of the instance that it speaks for, when it names one
+  WallTime usable_from;  // before this we would have refused it, by its iat and its exp
+  std::string kid;       // of the registered key that verified
+  Confirmation cnf;      // the key of the instance that it speaks for, when it names one
 };
 
 // `keys` are those registered for claimed_client_id(); each pins its algorithm. `audience` is our

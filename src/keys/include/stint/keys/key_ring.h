@@ -38,6 +38,9 @@ class KeyRing {
   static Result<std::unique_ptr<KeyRing>> open(store::Store& store, const crypto::RootKey& root,
                                                std::string origin, Entropy& entropy, WallTime now);
 
+  // One that belongs to no store: make() and check() alone are of use.
+  static std::unique_ptr<KeyRing> detached(const crypto::RootKey& root, Entropy& entropy);
+
   std::shared_ptr<const KeySet> now() const { return set_.load(std::memory_order_acquire); }
   Result<SigningKey> signing_key(crypto::Alg alg) const { return now()->signing_key(alg); }
   std::shared_ptr<const jose::JwkSet> public_keys() const { return now()->public_keys(); }
@@ -45,6 +48,9 @@ class KeyRing {
   // The keys as `reader` sees them, which may be inside a transaction: adopt() then, once it is
   // committed. What is open here already is not opened again.
   Result<std::shared_ptr<const KeySet>> load(store::Reader& reader) const;
+  // Opens every key that is not retired, the log's too, and compares it with what is published of
+  // it. Returns how many. Errors: as open().
+  Result<std::size_t> check(store::Reader& reader) const;
   // False, and nothing changes, for a set that is older than the present one.
   bool adopt(std::shared_ptr<const KeySet> set);
   // For followers of the feed: what is committed by now.

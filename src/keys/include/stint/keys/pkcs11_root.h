@@ -33,6 +33,10 @@ struct Pkcs11Source {
 Result<crypto::RootKey> root_key_from_pkcs11(const Pkcs11Source& source, std::string&& pin,
                                              store::Store& store, bool create, Entropy& entropy);
 
+// Of what a backup keeps; nothing is made. Errors: as above.
+Result<crypto::RootKey> root_key_from_pkcs11(const Pkcs11Source& source, std::string&& pin,
+                                             const KeptRoot& kept);
+
 // Makes a root key and has it wrapped; put_root() keeps it. Errors: as above.
 Result<NewRoot> new_root_from_pkcs11(const Pkcs11Source& source, std::string&& pin,
                                      Entropy& entropy);

@@ -33,6 +33,15 @@ Result<crypto::RootKey> root_key_from_credential(const std::string& directory);
 Result<crypto::RootKey> root_key_from_passphrase(std::string&& passphrase, store::Store& store,
                                                  Entropy& entropy);
 
+// What a store keeps so that its root key is found again, read wherever its rows are: in a backup.
+struct KeptRoot {
+  std::optional<std::string> salt;     // of a passphrase
+  std::optional<std::string> wrapped;  // by a PKCS#11 token
+};
+KeptRoot kept_root(store::Reader& reader);
+// As above, and nothing is made. Errors: also kMissing "the store keeps no salt for a passphrase".
+Result<crypto::RootKey> root_key_from_passphrase(std::string&& passphrase, const KeptRoot& kept);
+
 // A root key that nothing is sealed under yet, and what the store must keep so that it is found
 // again. Written by the transaction that seals everything anew: put_root().
 struct NewRoot {

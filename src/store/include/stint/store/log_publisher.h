@@ -57,6 +57,7 @@ class LogPublisher {
 
 // For serving the log. Absent: nullopt.
 Result<std::optional<CheckpointRow>> latest_checkpoint(Store& store);
+std::optional<CheckpointRow> latest_checkpoint(Reader& reader);  // errors are the reader's
 Result<std::optional<CheckpointRow>> checkpoint_at(Store& store, Seq size);
 // The first `width` (1-256) hashes of a tile; nullopt when it is not published as wide as that.
 Result<std::optional<std::string>> tile(Store& store, std::uint8_t level, std::uint64_t index,

@@ -17,15 +17,20 @@
 namespace stint::store {
 
 class Cursor;
+class TableShape;
 
 // A statement. Only literals compile, so input can only be bound, as $1, $2, … (by that number, not
-// by the order in which they appear). The address of the literal is its key in the statement cache.
+// by the order in which they appear); the one exception is made of our own schema's names. The
+// address of the literal is its key in the statement cache.
 class Sql {
  public:
   consteval Sql(const char* text) : text_(text) {}
   constexpr const char* text() const { return text_; }
 
  private:
+  friend class TableShape;  // outlives whatever runs its statements
+  struct OfSchema {};
+  constexpr Sql(const char* text, OfSchema) : text_(text) {}
   const char* text_;
 };
 

@@ -214,6 +214,7 @@ class Store {
   // open(): until there is one, observers see nothing of what comes after another's commit.
   using Follower = std::function<Status(std::span<const EventView>)>;
   void follow(Follower follower);
+  void unfollow();  // once it returns, the follower is not called any more
 
   // Calls `done` on a thread of the store once everything that was committed before this call, by
   // whomever, has been delivered. Errors: it could not be found out now.

@@ -124,6 +124,7 @@ class Tx : public Reader {
 
  private:
   friend class Writer;
+  friend class Restoring;
   Tx(Connection& connection, EventBatch& events) : Reader(connection), events_(events) {}
   std::int64_t run_all(Sql sql, std::initializer_list<Param> parameters);
   void put_all(Sql sql, std::initializer_list<Param> parameters);

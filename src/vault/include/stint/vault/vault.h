@@ -100,4 +100,7 @@ class Vault {
 Result<std::size_t> reseal(store::Tx& tx, const crypto::RootKey& from, const crypto::RootKey& to,
                            Entropy& entropy);
 
+// Opens every live value. Returns how many. Errors: the same.
+Result<std::size_t> check(store::Reader& reader, const crypto::RootKey& root);
+
 }  // namespace stint::vault
