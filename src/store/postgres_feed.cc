@@ -90,9 +90,11 @@ bool PostgresFeed::rest(std::chrono::milliseconds time) {
 }
 
 Status PostgresFeed::connect() {
-  if (!listening_ || listening_->dead()) {
-    listening_ = STINT_TRY(PgSession::open(target_));
-    STINT_TRY(listening_->exec("SET idle_in_transaction_session_timeout = 0; LISTEN stint_log"));
+  if (database_.notifies() && (!listening_ || listening_->dead())) {
+    listening_ = nullptr;  // its socket would wake us at once
+    auto session = STINT_TRY(PgSession::open(target_));
+    STINT_TRY(session->exec("LISTEN stint_log"));
+    listening_ = std::move(session);  // what does not listen is not kept
   }
   if (!reading_ || !reading_->usable()) reading_ = STINT_TRY(database_.open_reader());
   return {};
@@ -108,6 +110,11 @@ Status PostgresFeed::round() {
   if (size < seen) return fail(Errc::kInternal, "the database has lost events that were committed");
   STINT_TRY(delivery_.catch_up(reader, size));
   return reading_->end();
+}
+
+std::chrono::milliseconds PostgresFeed::period() const {
+  if (!well_) return kRetry;
+  return database_.notifies() ? kPeriod : kPolled;
 }
 
 void PostgresFeed::loop() {
@@ -128,7 +135,7 @@ void PostgresFeed::loop() {
       log::info("the feed follows the database again");
     }
     for (auto& callback : asked) callback(done);
-  } while (rest(well_ ? kPeriod : kRetry));
+  } while (rest(period()));
 }
 
 }  // namespace stint::store
