@@ -77,15 +77,26 @@ using Connection = std::unique_ptr<PGconn, Finish>;
 
 }  // namespace
 
-PostgresServer::PostgresServer() {
+PostgresServer::PostgresServer()
+    : PostgresServer({"initdb", "-U", "stint", "-A", "trust", "-E", "UTF8", "--no-locale",
+                      "--no-sync", "--no-instructions"}) {}
+
+std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer& primary) {
+  std::vector<std::string> copy{
+      "pg_basebackup", "-U", "stint", "-h",       primary.directory(), "-R", "-X",
+      "stream",        "-c", "fast",  "--no-sync"};
+  return std::unique_ptr<PostgresServer>(new PostgresServer(std::move(copy)));
+}
+
+PostgresServer::PostgresServer(std::vector<std::string> made_by) {
   if (const passwd* user = other_user();
       user != nullptr && ::chown(dir_.path().c_str(), user->pw_uid, user->pw_gid) != 0)
     give_up("its directory cannot be given away");
-  const pid_t made = run({program("initdb"), "-D", dir_.file("data"), "-U", "stint", "-A", "trust",
-                          "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions"},
-                         dir_.file("log"));
+  made_by.front() = program(made_by.front().c_str());
+  made_by.insert(made_by.end(), {"-D", dir_.file("data")});
+  const pid_t made = run(made_by, dir_.file("log"));
   int status = 0;
-  if (::waitpid(made, &status, 0) != made || status != 0) give_up("initdb failed");
+  if (::waitpid(made, &status, 0) != made || status != 0) give_up("its data cannot be made");
   start();
 }
 
@@ -97,9 +108,15 @@ PostgresServer& PostgresServer::shared() {
 }
 
 void PostgresServer::start() {
-  pid_ = run({program("postgres"), "-D", dir_.file("data"), "-k", dir_.path(), "-h", "", "-c",
-              "max_connections=200", "-c", "shared_buffers=32MB"},
-             dir_.file("log"));
+  std::vector<std::string> command{
+      program("postgres"),          "-D", dir_.file("data"), "-k", dir_.path(), "-h",
+      port_ == 0 ? "" : "127.0.0.1"};
+  if (port_ != 0) command.insert(command.end(), {"-p", std::to_string(port_)});
+  for (const std::string& setting :
+       {std::string("max_connections=200"), std::string("shared_buffers=32MB")})
+    command.insert(command.end(), {"-c", setting});
+  for (const std::string& setting : settings_) command.insert(command.end(), {"-c", setting});
+  pid_ = run(command, dir_.file("log"));
   const std::string reach = url("postgres");
   for (int tries = 0; tries < 3000; ++tries) {
     if (PQping(reach.c_str()) == PQPING_OK) return;
@@ -110,6 +127,8 @@ void PostgresServer::start() {
 
 void PostgresServer::signal_all(int signal) const {
   // The postmaster's children are sessions and workers in groups of their own: by their parent.
+  // It is stopped first, or it makes another one while they are counted.
+  ::kill(pid_, SIGSTOP);
   std::vector<pid_t> all{pid_};
   const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), &::closedir);
   while (const dirent* entry = proc ? ::readdir(proc.get()) : nullptr) {
@@ -141,6 +160,7 @@ void PostgresServer::thaw() { signal_all(SIGCONT); }
 std::string PostgresServer::url(const std::string& database) const {
   std::string host;
   for (const char c : dir_.path()) host += c == '/' ? std::string("%2F") : std::string(1, c);
+  if (port_ != 0) host += ":" + std::to_string(port_);
   return "postgres://stint@" + host + "/" + database;
 }
 

@@ -15,6 +15,11 @@ void Delivery::follow(Store::Follower follower) {
   held_ = false;
 }
 
+bool Delivery::held() const {
+  const std::lock_guard lock(mutex_);
+  return held_;
+}
+
 void Delivery::deliver(std::span<const EventView> events) {
   if (events.empty()) return;
   size_.store(events.back().seq + 1, std::memory_order_release);

@@ -27,6 +27,9 @@ class Delivery {
   // Of what was delivered: events before it have been seen.
   Seq size() const { return size_.load(std::memory_order_acquire); }
 
+  // Nobody follows yet: catch_up() does nothing.
+  bool held() const;
+
   // What this store's writer committed, and `apply`, which is its effect on views: left out when
   // the follower was told of the events meanwhile, and may have read what came after them.
   void own(std::span<const EventView> events, const std::function<void()>& apply);
@@ -38,7 +41,7 @@ class Delivery {
   void deliver(std::span<const EventView> events);
 
   std::atomic<Seq> size_;
-  std::mutex mutex_;  // held while observers run
+  mutable std::mutex mutex_;  // held while observers run
   std::vector<std::shared_ptr<const Store::Observer>> observers_;
   Store::Follower follower_;
   bool held_;  // shared, and nobody follows yet

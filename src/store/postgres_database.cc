@@ -14,7 +14,7 @@ namespace stint::store {
 namespace {
 
 constexpr Sql kRead = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-constexpr Sql kBegin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+constexpr Sql kBegin = "BEGIN ISOLATION LEVEL READ COMMITTED";
 constexpr Sql kTurn = "SELECT size FROM log_head FOR UPDATE";
 constexpr Sql kGrow = "UPDATE log_head SET size = $1";
 constexpr Sql kNotify = "SELECT pg_notify('stint_log', $1)";
@@ -41,6 +41,17 @@ Result<PgStatement::Does> allowed(Sql sql) {
   __builtin_trap();
 }
 
+// Databases of PostgreSQL's language need not have these.
+Result<bool> can_notify(PgSession& session) {
+  const Status asked = session.exec("LISTEN stint_log; SELECT pg_notify('stint_log', '0')");
+  if (asked) return true;
+  const Errc code = asked.error().code;
+  if (code != Errc::kInternal && code != Errc::kDenied) return fail(asked.error());
+  log::warning("the database announces no commits: it is asked again and again",
+               {{"every_ms", PostgresFeed::kPolled.count()}});
+  return false;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const PostgresOptions& options,
@@ -50,6 +61,7 @@ Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const PostgresO
   const auto session = STINT_TRY(PgSession::open(database->target_));
   STINT_TRY(check_server(*session, clock));
   STINT_TRY(migrate_postgres(*session));
+  database->notifies_ = STINT_TRY(can_notify(*session));
   return database;
 }
 
@@ -58,14 +70,18 @@ Result<std::unique_ptr<WriteConnection>> PostgresDatabase::open_writer() {
   STINT_TRY(session->enter_pipeline());
   // Prepared while no transaction is spoilt.
   for (const Sql sql : {kRollback, kSavepoint, kRelease, kUndo}) STINT_TRY(session->know(sql));
-  return std::make_unique<PgWriter>(std::move(session));
+  return std::make_unique<PgWriter>(std::move(session), notifies_);
 }
 
 Result<std::unique_ptr<ReadConnection>> PostgresDatabase::open_reader() {
+  return std::make_unique<PgReader>(*this, STINT_TRY(reading_session()));
+}
+
+Result<std::unique_ptr<PgSession>> PostgresDatabase::reading_session() const {
   auto session = STINT_TRY(PgSession::open(target_));
   STINT_TRY(session->enter_pipeline());
-  STINT_TRY(session->know(kRollback));
-  return std::make_unique<PgReader>(std::move(session));
+  for (const Sql sql : {kRead, kRollback}) STINT_TRY(session->know(sql));
+  return session;
 }
 
 std::unique_ptr<Feed> PostgresDatabase::make_feed(Delivery& delivery) {
@@ -74,8 +90,23 @@ std::unique_ptr<Feed> PostgresDatabase::make_feed(Delivery& delivery) {
 
 // --- reading ---
 
+// A session that was not in use may have died there, with its server or by an administrator's hand.
+// While nothing of the snapshot has been seen, another one is as good.
+Status PgReader::renew() {
+  unanswered_ = false;
+  session_ = STINT_TRY(database_.reading_session());
+  return session_->defer(kRead);
+}
+
 Result<Cursor*> PgReader::start(Sql sql, std::span<const Param> parameters) {
   STINT_TRY(allowed(sql));
+  const auto started = session_->run(sql, parameters);
+  if (started) {
+    unanswered_ = false;
+    return *started;
+  }
+  if (!unanswered_ || !session_->dead() || session_->silent()) return fail(started.error());
+  STINT_TRY(renew());
   return STINT_TRY(session_->run(sql, parameters));
 }
 
@@ -83,7 +114,11 @@ Result<Effect> PgReader::finish(Cursor& cursor) {
   return PgSession::finish(static_cast<PgStatement&>(cursor));
 }
 
-Status PgReader::begin() { return session_->defer(kRead); }
+Status PgReader::begin() {
+  if (!session_->defer(kRead)) return renew();
+  unanswered_ = true;
+  return {};
+}
 
 Status PgReader::end() {
   if (session_->dead()) return {};  // it told so already
@@ -96,7 +131,7 @@ Status PgReader::end() {
 Result<Seq> PgWriter::begin() {
   in_doubt_ = false;
   each_alone_ = session_->put_failed();
-  session_->clear_retry();
+  session_->forget();
   STINT_TRY(session_->defer(kBegin));
   in_transaction_ = true;
   PgStatement* const head = STINT_TRY(session_->run(kTurn, {}));
@@ -143,7 +178,7 @@ Status PgWriter::end_command(bool keep) {
 }
 
 bool PgWriter::lost() const {
-  return session_->dead() || session_->disk_failed() || session_->may_retry() ||
+  return !in_transaction_ || session_->dead() || session_->disk_failed() || session_->may_retry() ||
          (session_->failed() && !savepoint_begun_);
 }
 
@@ -153,15 +188,17 @@ Status PgWriter::write_log(const EventBatch& batch, std::span<const EventView> e
     return session_->defer(sql, parameters);
   }));
   STINT_TRY(session_->defer(kGrow, std::array{Param(batch.next())}));
+  if (!notifies_) return {};
   size_text_ = std::to_string(batch.next());
   return session_->defer(kNotify, std::array{Param(size_text_)});
 }
 
 Status PgWriter::commit() {
+  session_->forget();
   const auto committed = session_->run(kCommit, {});
   if (!committed) {
     // Until the connection breaks the server answers for what it did.
-    in_doubt_ = session_->dead();
+    in_doubt_ = session_->dead() && !session_->refused();
     return fail(committed.error());
   }
   in_transaction_ = false;

@@ -25,28 +25,39 @@ class PostgresDatabase final : public Database {
   bool shared() const override { return true; }
   std::unique_ptr<Feed> make_feed(Delivery& delivery) override;
 
+  // Of a reader: its session.
+  Result<std::unique_ptr<PgSession>> reading_session() const;
+  // Commits are announced. False of a database that has no LISTEN and NOTIFY: it is asked instead.
+  bool notifies() const { return notifies_; }
+
  private:
   explicit PostgresDatabase(PostgresTarget target) : target_(std::move(target)) {}
   const PostgresTarget target_;
+  bool notifies_ = true;
 };
 
 class PgReader final : public ReadConnection {
  public:
-  explicit PgReader(std::unique_ptr<PgSession> session) : session_(std::move(session)) {}
+  // The database outlives it.
+  PgReader(const PostgresDatabase& database, std::unique_ptr<PgSession> session)
+      : database_(database), session_(std::move(session)) {}
   Result<Cursor*> start(Sql sql, std::span<const Param> parameters) override;
   Result<Effect> finish(Cursor& cursor) override;
   Status begin() override;
   Status end() override;
   bool usable() const override { return !session_->dead(); }
-  PgSession& session() { return *session_; }
 
  private:
+  Status renew();
+  const PostgresDatabase& database_;
   std::unique_ptr<PgSession> session_;
+  bool unanswered_ = false;  // nothing of this snapshot was seen yet
 };
 
 class PgWriter final : public WriteConnection {
  public:
-  explicit PgWriter(std::unique_ptr<PgSession> session) : session_(std::move(session)) {}
+  PgWriter(std::unique_ptr<PgSession> session, bool notifies)
+      : session_(std::move(session)), notifies_(notifies) {}
   ~PgWriter() override { PgWriter::abandon(); }
   Result<Cursor*> start(Sql sql, std::span<const Param> parameters) override;
   Result<Effect> finish(Cursor& cursor) override;
@@ -65,6 +76,7 @@ class PgWriter final : public WriteConnection {
   Status begin_savepoint();  // when it is due
 
   std::unique_ptr<PgSession> session_;
+  const bool notifies_;
   bool in_transaction_ = false, in_doubt_ = false;
   // Begun with a command's first statement: any error in it spoils the transaction up to there.
   bool savepoint_due_ = false, savepoint_begun_ = false;

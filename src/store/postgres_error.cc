@@ -30,6 +30,19 @@ PgFailure failure_of(std::string_view state) {
             .disk = true};
   if (category == "XX")
     return {.error = {Errc::kInternal, "database is damaged"}, .session_over = true, .disk = true};
+  if (state == "40003")  // statement_completion_unknown
+    return {.error = {Errc::kUnavailable, "connection to the database is lost"},
+            .session_over = true,
+            .unknown = true};
+  // A table, a function or a trigger that is there already: only a migration makes any.
+  if (state == "42P07" || state == "42723" || state == "42710")
+    return {.error = {Errc::kUnsupported,
+                      "the database holds tables of our names that are not Stint's: give it its "
+                      "own database or schema"}};
+  // Also a plan that another node's migration has overtaken, or a statement that a pooler dropped:
+  // it would never be right again in this session.
+  if (state == "0A000" || state == "26000")
+    return {.error = {Errc::kInternal, "statement"}, .session_over = true, .bug = true};
   // 25P02: the transaction failed before, and this says nothing new.
   return {.error = {Errc::kInternal, "statement"}, .bug = state != "25P02"};
 }

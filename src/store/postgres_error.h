@@ -13,6 +13,7 @@ struct PgFailure {
   bool disk = false;          // nothing can be written: the whole transaction is lost
   bool retry = false;         // another transaction came between: the same again may succeed
   bool bug = false;           // the statement is wrong
+  bool unknown = false;       // it may have been carried out all the same
 };
 PgFailure failure_of(std::string_view sqlstate);
 

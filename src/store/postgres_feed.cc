@@ -90,9 +90,11 @@ bool PostgresFeed::rest(std::chrono::milliseconds time) {
 }
 
 Status PostgresFeed::connect() {
-  if (!listening_ || listening_->dead()) {
-    listening_ = STINT_TRY(PgSession::open(target_));
-    STINT_TRY(listening_->exec("SET idle_in_transaction_session_timeout = 0; LISTEN stint_log"));
+  if (database_.notifies() && (!listening_ || listening_->dead())) {
+    listening_ = nullptr;  // its socket would wake us at once
+    auto session = STINT_TRY(PgSession::open(target_));
+    STINT_TRY(session->exec("LISTEN stint_log"));
+    listening_ = std::move(session);  // what does not listen is not kept
   }
   if (!reading_ || !reading_->usable()) reading_ = STINT_TRY(database_.open_reader());
   return {};
@@ -101,6 +103,11 @@ Status PostgresFeed::connect() {
 Status PostgresFeed::round() {
   STINT_TRY(connect());
   return deliver_new(*reading_, kSize, delivery_);
+}
+
+std::chrono::milliseconds PostgresFeed::period() const {
+  if (!well_) return kRetry;
+  return database_.notifies() ? kPeriod : kPolled;
 }
 
 void PostgresFeed::loop() {
@@ -121,7 +128,7 @@ void PostgresFeed::loop() {
       log::info("the feed follows the database again");
     }
     for (auto& callback : asked) callback(done);
-  } while (rest(well_ ? kPeriod : kRetry));
+  } while (rest(period()));
 }
 
 }  // namespace stint::store

@@ -13,11 +13,12 @@
 
 namespace stint::store {
 
-// Woken by the notification that each commit sends, and by itself every kPeriod: a notification is
-// a hint, the size of the log is what counts.
+// Woken by the notification that each commit sends, and by itself every kPeriod (kPolled, where
+// there are none): a notification is a hint, the size of the log is what counts.
 class PostgresFeed final : public Feed {
  public:
   static constexpr std::chrono::milliseconds kPeriod{250};
+  static constexpr std::chrono::milliseconds kPolled{50};  // where nothing is announced
 
   PostgresFeed(PostgresDatabase& database, const PostgresTarget& target, Delivery& delivery);
   ~PostgresFeed() override { PostgresFeed::stop(); }
@@ -31,6 +32,7 @@ class PostgresFeed final : public Feed {
   using Waiting = std::vector<std::function<void(Status)>>;
   void loop();
   Status round();
+  std::chrono::milliseconds period() const;
   bool rest(std::chrono::milliseconds time);  // false: stopped
   Status connect();
   void wake() const;

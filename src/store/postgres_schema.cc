@@ -50,6 +50,23 @@ constexpr const char* kVersions =
     "  oldest  bigint NOT NULL);"  // version of the schema that a node must know to work with this
     "INSERT INTO stint_schema (version, oldest) VALUES (0, 0) ON CONFLICT DO NOTHING";
 
+constexpr Error kTheirs{Errc::kUnsupported,
+                        "the database holds tables of our names that are not Stint's: give it its "
+                        "own database or schema"};
+
+// Every table that a migration makes, as literals of SQL.
+std::string quoted_tables() {
+  constexpr std::string_view kCreate = "CREATE TABLE ";
+  std::string out = "'log_head'";
+  for (const std::string_view text : migrations())
+    for (auto at = text.find(kCreate); at != std::string_view::npos; at = text.find(kCreate, at)) {
+      at += kCreate.size();
+      const auto name = text.substr(at, text.find(' ', at) - at);
+      out.append(", '").append(name).append("'");
+    }
+  return out;
+}
+
 std::int64_t number(std::string_view text) {
   std::int64_t out = 0;
   std::from_chars(text.data(), text.data() + text.size(), out);
@@ -126,6 +143,9 @@ Status check_server(PgSession& session, const Clock& clock) {
     return fail(Errc::kUnsupported, "the database's encoding is not UTF8: create it with UTF8");
   if (STINT_TRY(setting(session, "SELECT pg_is_in_recovery()")) != "f")
     return fail(Errc::kReadOnly, "the database is a read-only replica: name the primary");
+  if (STINT_TRY(setting(session, "SHOW transaction_read_only")) != "off")
+    return fail(Errc::kReadOnly,
+                "the database takes no writes: default_transaction_read_only is on");
   if (STINT_TRY(setting(session, "SHOW fsync")) != "on")
     return fail(Errc::kUnsupported,
                 "the database runs with fsync off and may lose what it has acknowledged");
@@ -144,18 +164,17 @@ Status check_server(PgSession& session, const Clock& clock) {
 }
 
 Status migrate_postgres(PgSession& session) {
-  if (STINT_TRY(session.text("SELECT 1 WHERE to_regclass('stint_schema') IS NULL AND "
-                             "(to_regclass('task') IS NOT NULL OR to_regclass('event') IS NOT "
-                             "NULL)")))
-    return fail(Errc::kUnsupported,
-                "the database holds tables of our names that are not Stint's: give it its own "
-                "database or schema");
+  const std::string foreign =
+      "SELECT 1 WHERE to_regclass('stint_schema') IS NULL AND EXISTS (SELECT 1 FROM unnest(ARRAY[" +
+      quoted_tables() + "]) AS t (name) WHERE to_regclass(name) IS NOT NULL)";
+  if (STINT_TRY(session.text(foreign.c_str()))) return fail(kTheirs);
   // Two that make the table at the same time: one of them fails on its name, and finds it then.
   Status made;
   for (int attempt = 0; attempt < 5; ++attempt) {
     made = make_postgres_versions(session);
     if (made || made.error().code != Errc::kConflict) break;
   }
+  if (!made && made.error().code == Errc::kInternal) return fail(kTheirs);  // other columns
   STINT_TRY(made);
   STINT_TRY(session.exec("BEGIN"));
   if (const Status migrated = migrate_locked(session); !migrated) {

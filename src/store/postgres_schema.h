@@ -10,8 +10,8 @@
 namespace stint::store {
 
 // Whether the server is one that may be trusted with the log. Changes nothing. Errors:
-// kUnsupported (encoding, fsync off, version), kReadOnly (a replica), kPreconditionFailed (clocks
-// differ by more than 30 s).
+// kUnsupported (encoding, fsync off, version), kReadOnly (a replica, or told to take no writes),
+// kPreconditionFailed (clocks differ by more than 30 s).
 Status check_server(PgSession& session, const Clock& clock);
 
 // Makes the tables, or brings them to this version, in one transaction that one node at a time

@@ -7,6 +7,8 @@
 #include <bit>
 #include <charconv>
 #include <cstring>
+#include <mutex>
+#include <set>
 #include <utility>
 
 #include "postgres_error.h"
@@ -17,6 +19,8 @@ namespace {
 
 // Types of PostgreSQL's catalogue that our schema uses; their numbers are fixed.
 constexpr Oid kBool = 16, kBytea = 17, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25;
+
+constexpr std::size_t kUnsynced = 16 << 10;  // bytes
 
 template <class T>
 T big_endian(T v) {
@@ -147,19 +151,38 @@ std::string_view PgStatement::bytes(int column) const {
           static_cast<std::size_t>(PQgetlength(rows.get(), at, column))};
 }
 
+// --- errors ---
+
+// Whether this kind of refusal is the first of its kind. Of a statement that is wrong the message
+// speaks of its text, a literal, and of the schema.
+static bool said_first(const char* state, const char* message) {
+  constexpr std::size_t kKinds = 64;
+  static std::mutex mutex;
+  static std::set<std::string> said;
+  const std::lock_guard lock(mutex);
+  return said.size() < kKinds &&
+         said.insert(std::string(state) + (message == nullptr ? "" : message)).second;
+}
+
 // --- connecting ---
 
 // Both ends of a transaction that nobody ends are bounded by the server too: a node that was frozen
 // in the middle of one must not hold the others up.
 constexpr const char* kSetUp =
     "SET statement_timeout = '10s'; SET lock_timeout = '5s';"
-    "SET idle_in_transaction_session_timeout = '1s'; SET jit = off; SET TimeZone = 'UTC';"
-    "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;"
+    "SET idle_in_transaction_session_timeout = '1s'; SET TimeZone = 'UTC';"
+    "SET default_transaction_isolation = 'read committed';"
     "SELECT set_config('synchronous_commit', 'on', false)"
-    " WHERE current_setting('synchronous_commit') = 'off'";
+    " WHERE current_setting('synchronous_commit') = 'off';"
+    // Where they are known. A node that is gone with its network is noticed by the server too, also
+    // in the middle of what it sent.
+    "SELECT set_config(s.name, w.value, false) FROM pg_settings s JOIN (VALUES ('jit', 'off'),"
+    " ('tcp_keepalives_idle', '2'), ('tcp_keepalives_interval', '1'),"
+    " ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '5000'),"
+    " ('transaction_timeout', '15000')) w (name, value) ON s.name = w.name";
 
 // A session that was refused has told why in words; with this verbosity the SQLSTATE is in them.
-Error PgSession::refused(PGconn* connection) {
+Error PgSession::refusal(PGconn* connection) {
   const std::string_view words = PQerrorMessage(connection);
   const std::string_view before = ":  ";  // "FATAL:  28P01", whatever the server's language
   for (auto at = words.find(before); at != std::string_view::npos;
@@ -176,20 +199,37 @@ Error PgSession::refused(PGconn* connection) {
   if (words.contains("no password supplied"))
     return {Errc::kUnauthenticated, "the database asks for a password: set store.password_file"};
   if (words.contains("read-only") || words.contains("read-write"))
-    return {Errc::kReadOnly, "every host of store.url is a read-only replica"};
+    return {Errc::kReadOnly, "no host of store.url takes writes: name the primary"};
   return refusal_of("");
 }
 
+// One host after another: libpq's own list would wait for the first, should it be cut off.
 Result<std::unique_ptr<PgSession>> PgSession::open(const PostgresTarget& target) {
-  std::unique_ptr<PGconn, PgFree> connection(target.start());
+  std::optional<Error> refusal;
+  const std::size_t first = target.preferred();
+  for (std::size_t i = 0; i < target.hosts(); ++i) {
+    const std::size_t host = (first + i) % target.hosts();
+    auto session = open(target.start(host), target.hosts() == 1 ? kConnect : kConnectOne);
+    if (session) {
+      target.prefer(host);
+      return session;
+    }
+    // One that answered says more than those that did not.
+    if (!refusal || refusal->code == Errc::kUnavailable) refusal = session.error();
+  }
+  return fail(refusal.value_or(Error{Errc::kUnavailable, "the database cannot be reached"}));
+}
+
+Result<std::unique_ptr<PgSession>> PgSession::open(PGconn* started, std::chrono::seconds limit) {
+  std::unique_ptr<PGconn, PgFree> connection(started);
   if (!connection) return fail(Errc::kUnavailable, "out of memory");
   PQsetErrorVerbosity(connection.get(), PQERRORS_SQLSTATE);
   PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
-  const MonoTime until = std::chrono::steady_clock::now() + kConnect;
+  const MonoTime until = std::chrono::steady_clock::now() + limit;
   auto wanted =
       PQstatus(connection.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
   while (wanted != PGRES_POLLING_OK) {
-    if (wanted == PGRES_POLLING_FAILED) return fail(refused(connection.get()));
+    if (wanted == PGRES_POLLING_FAILED) return fail(refusal(connection.get()));
     const auto left = until - std::chrono::steady_clock::now();
     pollfd waiting{.fd = PQsocket(connection.get()),
                    .events = static_cast<short>(wanted == PGRES_POLLING_READING ? POLLIN : POLLOUT),
@@ -200,6 +240,8 @@ Result<std::unique_ptr<PgSession>> PgSession::open(const PostgresTarget& target)
     if (waiting.revents != 0) wanted = PQconnectPoll(connection.get());
   }
   PQsetErrorVerbosity(connection.get(), PQERRORS_DEFAULT);
+  if (PQsetnonblocking(connection.get(), 1) != 0)
+    return fail(Errc::kInternal, "the session cannot be waited for");
   std::unique_ptr<PgSession> session(new PgSession(connection.release()));
   STINT_TRY(session->exec(kSetUp));
   return session;
@@ -218,29 +260,45 @@ Error PgSession::error_of(const PGresult* result) {
   dead_ |= failure.session_over || PQstatus(connection_.get()) == CONNECTION_BAD;
   disk_failed_ |= failure.disk;
   may_retry_ |= failure.retry;
-  // Of a statement that is wrong the message speaks of its text, a literal, and of the schema.
-  if (failure.bug)
+  const char* severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  refused_ |= !failure.unknown && severity != nullptr && std::string_view(severity) == "ERROR";
+  if (failure.bug && said_first(state, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)))
     log::error("a statement is refused by the database",
                {{"why", log::label(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY))}});
   return failure.error;
 }
 
+// As libpq's PQexec, but for no longer than kAnswer.
+Result<PgResult> PgSession::ask(const char* sql) {
+  if (dead_ || PQsendQuery(connection_.get(), sql) != 1) return died();
+  PgResult last;
+  std::optional<Error> error;
+  while (true) {
+    PgResult result = STINT_TRY(receive());
+    if (!result) break;
+    const auto status = PQresultStatus(result.get());
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && !error)
+      error = error_of(result.get());
+    if (PQstatus(connection_.get()) == CONNECTION_BAD) return died();
+    last = std::move(result);
+  }
+  if (error) return fail(*error);
+  return last;
+}
+
 Status PgSession::exec(const char* sql) {
-  const PgResult result(PQexec(connection_.get(), sql));
-  const auto status = PQresultStatus(result.get());
-  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return {};
-  return fail(error_of(result.get()));
+  STINT_TRY(ask(sql));
+  return {};
 }
 
 Result<std::optional<std::string>> PgSession::text(const char* sql) {
-  const PgResult result(PQexec(connection_.get(), sql));
-  if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) return fail(error_of(result.get()));
+  const PgResult result = STINT_TRY(ask(sql));
   if (PQntuples(result.get()) == 0) return std::optional<std::string>();
   return std::optional<std::string>(PQgetvalue(result.get(), 0, 0));
 }
 
 Status PgSession::enter_pipeline() {
-  if (PQsetnonblocking(connection_.get(), 1) != 0 || PQenterPipelineMode(connection_.get()) != 1)
+  if (PQenterPipelineMode(connection_.get()) != 1)
     return fail(Errc::kInternal, "the session takes no pipeline");
   return {};
 }
@@ -257,7 +315,10 @@ Status PgSession::flush_and_read(MonoTime until) {
   const int left = PQflush(connection_.get());
   if (left < 0) return died();
   const auto now = std::chrono::steady_clock::now();
-  if (now >= until) return died();
+  if (now >= until) {
+    silent_ = true;
+    return died();
+  }
   pollfd waiting{.fd = socket(), .events = POLLIN, .revents = 0};
   if (left > 0) waiting.events |= POLLOUT;
   const auto ms = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
@@ -307,6 +368,7 @@ Result<PgResult> PgSession::collect() {
 Status PgSession::send_sync() {
   if (PQpipelineSync(connection_.get()) != 1) return died();
   due_.push_back(Due::kSync);
+  unsynced_ = 0;
   return {};
 }
 
@@ -346,6 +408,7 @@ Status PgSession::send(PgStatement& statement, std::span<const Param> parameters
     values[i] = bound[i].data;
     sizes[i] = bound[i].size;
     formats[i] = 1;
+    unsynced_ += static_cast<std::size_t>(bound[i].size);
   }
   if (PQsendQueryPrepared(connection_.get(), statement.name.c_str(), static_cast<int>(n),
                           values.data(), sizes.data(), formats.data(), 1) != 1)
@@ -369,7 +432,11 @@ Result<PgStatement*> PgSession::run(Sql sql, std::span<const Param> parameters) 
 Status PgSession::defer(Sql sql, std::span<const Param> parameters) {
   if (dead_) return died();
   PgStatement* const statement = STINT_TRY(prepare(sql));
-  return send(*statement, parameters, Due::kStatement);
+  STINT_TRY(send(*statement, parameters, Due::kStatement));
+  // libpq sends by itself what grows beyond 64 KiB. Between two syncs the server waits for the rest
+  // with no limit, holding what the transaction holds: should this process freeze there, it would
+  // not be thrown out.
+  return unsynced_ < kUnsynced ? Status() : send_sync();
 }
 
 Status PgSession::put(Sql sql, std::span<const Param> parameters) {

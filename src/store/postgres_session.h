@@ -60,9 +60,11 @@ class PgSession {
   // first.
   static constexpr std::chrono::seconds kAnswer{12};
   static constexpr std::chrono::seconds kConnect{5};
+  static constexpr std::chrono::seconds kConnectOne{2};  // each of several hosts
 
-  // Connects, checks what `store.h` says of a database, sets the session up. Errors: kUnavailable,
-  // kDenied, kUnauthenticated, kNotFound, kUnsupported, kReadOnly, each with its own sentence.
+  // Connects, to the first host that is well, and sets the session up. A name is looked up by the
+  // system's resolver, which keeps its own time. Errors: kUnavailable, kDenied, kUnauthenticated,
+  // kNotFound, kReadOnly, each with its own sentence.
   static Result<std::unique_ptr<PgSession>> open(const PostgresTarget& target);
   ~PgSession() = default;
   PgSession(const PgSession&) = delete;
@@ -107,14 +109,20 @@ class PgSession {
   bool disk_failed() const { return disk_failed_; }
   bool may_retry() const { return may_retry_; }
   bool put_failed() const { return put_failed_; }
-  void clear_retry() { may_retry_ = put_failed_ = false; }
+  // It died of having no answer, and not of having been closed.
+  bool silent() const { return silent_; }
+  // The server refused a statement since forget(): it rolls the transaction back.
+  bool refused() const { return refused_; }
+  void forget() { may_retry_ = refused_ = put_failed_ = false; }
   int socket() const { return PQsocket(connection_.get()); }
   int server_process() const { return PQbackendPID(connection_.get()); }
 
  private:
   enum class Due : std::uint8_t { kStatement, kPut, kDropped, kSync };
   explicit PgSession(PGconn* connection) : connection_(connection) {}
-  static Error refused(PGconn* connection);
+  static Result<std::unique_ptr<PgSession>> open(PGconn* started, std::chrono::seconds limit);
+  static Error refusal(PGconn* connection);
+  Result<PgResult> ask(const char* sql);
   Result<PgStatement*> prepare(Sql sql);
   Status send(PgStatement& statement, std::span<const Param> parameters, Due due);
   Status send_sync();
@@ -127,8 +135,10 @@ class PgSession {
   std::unique_ptr<PGconn, PgFree> connection_;
   std::unordered_map<const char*, std::unique_ptr<PgStatement>> statements_;
   std::deque<Due> due_;
-  unsigned next_name_ = 0;  // never used twice: a preparation that failed may have left its name
-  bool dead_ = false, disk_failed_ = false, may_retry_ = false, put_failed_ = false;
+  unsigned next_name_ = 0;    // never used twice: a preparation that failed may have left its name
+  std::size_t unsynced_ = 0;  // bytes of parameters since the last sync
+  bool dead_ = false, silent_ = false;
+  bool disk_failed_ = false, may_retry_ = false, refused_ = false, put_failed_ = false;
 };
 
 }  // namespace stint::store

@@ -22,10 +22,11 @@ constexpr std::size_t kMaxSpare = 1 << 20;  // bytes of room that are kept for t
 // How often an unwritable store tries by itself whether it can write again.
 constexpr std::chrono::milliseconds kProbeEvery{500};
 
-// What became of a commit whose answer was lost is asked this often before the callers are told
+// What became of a commit whose answer was lost is asked for so long before the callers are told
 // that it is not known.
-constexpr int kSettles = 10;
-constexpr std::chrono::milliseconds kSettleEvery{500};
+constexpr int kSettles = 20;  // looks, at most so long:
+constexpr std::chrono::seconds kSettle{5};
+constexpr std::chrono::milliseconds kSettleEvery{250};
 
 // An event that is not delivered yet, and no more of them than this, is read while the other
 // writers wait; a longer backlog before.
@@ -107,6 +108,19 @@ Health Writer::health() const {
 }
 
 void Writer::loop() {
+  drain();
+  if (!doubt_) return;
+  Batch none;
+  (void)reconsider(none);  // the last chance to learn of it
+  if (!doubt_) return drain();
+  std::size_t lost = 0;
+  for (const Item& item : doubt_->recorded) lost += item.events.count();
+  if (lost > 0)
+    log::error("events may be lost: the store stops and cannot find out what was committed",
+               {{"events", lost}});
+}
+
+void Writer::drain() {
   Batch batch;
   while (take(batch)) {
     while (!batch.empty()) commit(batch);
@@ -122,7 +136,8 @@ bool Writer::take(Batch& batch) {
     } else if (!wake_->wait_for(lock, kProbeEvery,
                                 [this] { return !queue_.empty() || stopping_; })) {
       lock.unlock();
-      set_health(probe());
+      Batch none;
+      set_health(reconsider(none));
       lock.lock();
     }
   }
@@ -146,12 +161,15 @@ bool Writer::take(Batch& batch) {
 // Commits a prefix of the batch and takes it off: fewer than all when the time is up.
 void Writer::commit(Batch& batch) {
   std::size_t taken = 0;
-  std::optional<Error> error = transact(batch, taken);
-  if (error && doubt_) error = settle(*error, batch, taken);
-  if (error) {
-    keep_recorded(batch);  // nobody waits for these, and what they tell of has happened
-    taken = batch.size();  // none of it is kept, and the rest would meet the same disk
+  std::optional<Error> error;
+  if (doubt_) {  // of an older batch: what it recorded may come back, and is written before this
+    error = reconsider(batch);
+    if (batch.empty()) return set_health(error);
+  } else {
+    error = transact(batch, taken);
   }
+  if (error)
+    error = doubt_ && taken > 0 ? settle(*error, batch, taken) : undone(*error, batch, taken);
   {
     const std::lock_guard lock(mutex_);
     if (error) {
@@ -181,6 +199,13 @@ void Writer::commit(Batch& batch) {
   }
 }
 
+// None of the batch is kept, and what is left of it would meet the same.
+Error Writer::undone(Error error, Batch& batch, std::size_t& taken) {
+  keep_recorded(batch);  // nobody waits for these, and what they tell of has happened
+  taken = batch.size();
+  return error;
+}
+
 // Puts the recorded events of a batch that failed back where they were, before all others.
 void Writer::keep_recorded(Batch& batch) {
   const std::lock_guard lock(mutex_);
@@ -197,6 +222,17 @@ void Writer::keep_recorded(Batch& batch) {
     recorded_ += at->weight;
     queue_.push_front(std::move(*at));
     at = batch.erase(at);
+  }
+}
+
+// Before all others.
+void Writer::put_back(Batch& batch) {
+  const std::lock_guard lock(mutex_);
+  while (!batch.empty()) {
+    Item& item = batch.back();
+    (item.command ? urgent_ : recorded_) += item.weight;
+    queue_.push_front(std::move(item));
+    batch.pop_back();
   }
 }
 
@@ -227,7 +263,7 @@ Result<Seq> Writer::begin() {
     const Seq end = STINT_TRY(connection_->begin());
     if (doubt_) STINT_TRY(resolve(end));
     const Seq seen = delivery_.size();
-    if (end == seen) return end;
+    if (end == seen || (end > seen && delivery_.held())) return end;
     // Views hold what is not there any more: nothing can be decided on them. Deny until a restart
     // builds them anew.
     if (end < seen)
@@ -309,21 +345,32 @@ std::optional<Error> Writer::give_up(Error error) {
 }
 
 // The connection broke while the batch was being committed. The log says what came of it, once it
-// can be read; until then nobody is told yes, nor what was recorded is written again.
-std::optional<Error> Writer::settle(Error error, Batch& batch, std::size_t taken) {
-  for (int attempt = 0; attempt < kSettles && doubt_; ++attempt) {
-    std::unique_lock lock(mutex_);
-    wake_->wait_for(lock, kSettleEvery, [this] { return stopping_; });
-    lock.unlock();
+// can be read; until then nobody is told yes, nor what was recorded is written again. What was
+// taken of the batch is then a prefix of commands; the others were not part of it.
+std::optional<Error> Writer::settle(Error error, Batch& batch, std::size_t& taken) {
+  if (doubt_->leaves.empty()) {  // nothing in the log would tell
+    (void)give_up(error);
+    doubt_.reset();
+    return kUnknown;
+  }
+  const MonoTime until = SystemClock().mono() + kSettle;
+  for (int attempt = 1;; ++attempt) {
     const Result<Seq> begun = begin();
     (void)give_up(error);
     if (!begun) error = begun.error();
+    // A look may take long, and a clock may stand still.
+    if (!doubt_ || attempt == kSettles || SystemClock().mono() >= until) break;
+    std::unique_lock lock(mutex_);
+    wake_->wait_for(lock, kSettleEvery, [] { return false; });
   }
-  if (!doubt_) return settled_ ? std::nullopt : std::optional(error);
-  Batch rest;  // without the recorded events that may be in the log
-  for (std::size_t i = 0; i < batch.size(); ++i)
-    (i < taken && !batch[i].command ? doubt_->recorded : rest).push_back(std::move(batch[i]));
-  batch = std::move(rest);
+  if (!doubt_) return settled_ ? std::nullopt : std::optional(undone(error, batch, taken));
+  Batch commands;
+  for (; taken > 0; --taken) {
+    (batch.front().command ? commands : doubt_->recorded).push_back(std::move(batch.front()));
+    batch.pop_front();
+  }
+  taken = commands.size();
+  for (; !commands.empty(); commands.pop_back()) batch.push_front(std::move(commands.back()));
   return kUnknown;
 }
 
@@ -332,23 +379,26 @@ Status Writer::resolve(Seq end) {
   Reader reader(*connection_);
   const auto& wanted = doubt_->leaves;
   std::size_t same = 0;
-  if (!wanted.empty() && end >= doubt_->first + wanted.size()) {
+  if (end >= doubt_->first + wanted.size()) {
     read_leaves(reader, doubt_->first, [&](const Hash& leaf) {
       if (leaf != wanted[same]) return false;
       return ++same < wanted.size();
     });
   }
   if (reader.error()) return fail(*reader.error());
-  settled_ = !wanted.empty() && same == wanted.size();
-  if (!settled_) {
-    const std::lock_guard lock(mutex_);
-    for (auto at = doubt_->recorded.rbegin(); at != doubt_->recorded.rend(); ++at) {
-      recorded_ += at->weight;
-      queue_.push_front(std::move(*at));
-    }
-  }
+  settled_ = same == wanted.size();
+  if (!settled_) recovered_ = std::move(doubt_->recorded);
   doubt_.reset();
   return {};
+}
+
+// Writes to see whether it can, and learns of the batch in doubt, if there is one. When that is
+// done, what it had recorded is queued again unless it stands, and behind it what is `newer`.
+std::optional<Error> Writer::reconsider(Batch& newer) {
+  const auto error = probe();
+  if (!doubt_) put_back(newer);
+  put_back(recovered_);
+  return error;
 }
 
 // A whole durable transaction of its own: begin, change, commit, fsync.

@@ -47,12 +47,16 @@ class Writer {
   bool take(Batch& batch);  // false: stopped and drained
   void commit(Batch& batch);
   void keep_recorded(Batch& batch);
+  void put_back(Batch& batch);
+  void drain();
   std::optional<Error> transact(Batch& batch, std::size_t& taken);
   Result<Seq> begin();
   std::optional<Error> run_all(Batch& batch, std::size_t& taken);
   void run(Item& item);
   std::optional<Error> end_transaction();
-  std::optional<Error> settle(Error error, Batch& batch, std::size_t taken);
+  Error undone(Error error, Batch& batch, std::size_t& taken);
+  std::optional<Error> settle(Error error, Batch& batch, std::size_t& taken);
+  std::optional<Error> reconsider(Batch& newer);
   Status resolve(Seq end);
   std::optional<Error> give_up(Error error);
   std::optional<Error> probe();
@@ -76,6 +80,7 @@ class Writer {
   };
   std::optional<Doubt> doubt_;
   bool settled_ = false;  // of the last doubt: it was committed
+  Batch recovered_;       // of it, when it was not: what it had recorded
 
   mutable std::mutex mutex_;  // what follows
   const std::unique_ptr<rt::Threads::Condition> wake_;

@@ -2,7 +2,10 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "stint/testkit/temp_dir.h"
 
@@ -16,6 +19,8 @@ namespace stint::testkit {
 class PostgresServer {
  public:
   PostgresServer();
+  // A hot standby that follows another server.
+  static std::unique_ptr<PostgresServer> standby_of(const PostgresServer& primary);
   ~PostgresServer();
   PostgresServer(const PostgresServer&) = delete;
 
@@ -30,7 +35,14 @@ class PostgresServer {
   void sql(const std::string& database, const std::string& text) const;  // aborts when refused
   std::string ask(const std::string& database, const std::string& text) const;  // first value
 
-  void start();   // returns once it accepts
+  // Returns once it accepts. Settings as "name=value", from now on; with a `port` it listens at
+  // 127.0.0.1 too.
+  void start();
+  void start(std::vector<std::string> settings, int port = 0) {
+    settings_ = std::move(settings);
+    port_ = port;
+    start();
+  }
   void kill();    // every process of it, at once: as power loss to the server
   void freeze();  // SIGSTOP to every process
   void thaw();
@@ -40,10 +52,12 @@ class PostgresServer {
   }
 
  private:
+  explicit PostgresServer(std::vector<std::string> made_by);
   void signal_all(int signal) const;
   TempDir dir_;
   pid_t pid_ = -1;
-  int databases_ = 0;
+  int databases_ = 0, port_ = 0;
+  std::vector<std::string> settings_;
 };
 
 }  // namespace stint::testkit

@@ -123,18 +123,22 @@ class CommandOf final : public Command {
 // The embedded store: one SQLite database (WAL, synchronous=FULL) with one writer thread that
 // commits many commands at a time (group commit), and a pool of read connections.
 //
-// A command is a function `Result<T>(Tx&)` (or `T(Tx&)`). It runs once, on the writer thread, in a
-// savepoint of its own: if it returns an error, or its Tx holds one, its changes and events are
-// undone and nobody else's are. Commands run in the order of their submission. After the commit has
-// reached the disk: observers see the new events, then the completions run, in order. If the commit
-// fails, no command of the batch is acknowledged and none of their changes is kept.
+// A command is a function `Result<T>(Tx&)` (or `T(Tx&)`). It runs on the writer thread, in a
+// savepoint of its own; in a shared database once more when its transaction met another's, so what
+// it changes outside of its Tx must not add up: if it returns an error, or its Tx holds one, its
+// changes and events are undone and nobody else's are. Commands run in the order of their
+// submission. After the commit has reached the disk: observers see the new events, then the
+// completions run, in order. If the commit fails, no command of the batch is acknowledged and none
+// of their changes is kept.
 //
 // Threads:   all public methods from any thread. Commands, observers and completions run on the
 //            writer thread: they must not block, nor call write_sync().
 // Ownership: the Store owns the functions until they ran; what they borrow must live until the
 //            completion. Destroying the Store finishes what is queued first.
-// Errors:    the command's own; kUnavailable (queue full, busy, stopping), kStorageFull, kIo,
-//            kReadOnly, kInternal (a bug: bad SQL, state changed with no event). Never throws.
+// Errors:    the command's own; kUnavailable (queue full, busy, stopping; "it is not known yet
+//            whether this was committed": the shared database was lost in the middle of a commit),
+//            kStorageFull, kIo, kReadOnly, kInternal (a bug: bad SQL, state changed with no event).
+//            Never throws.
 // Closed:    after a failed commit every write is refused until a probe transaction succeeded.
 class Store {
  public:

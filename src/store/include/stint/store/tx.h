@@ -78,6 +78,11 @@ class Reader {
   void each(Sql sql, std::initializer_list<Param> parameters, Take take) {
     Cursor* const cursor = start(sql, parameters);
     if (cursor == nullptr) return;
+    struct Finish {  // also when `take` throws: else the statement stays under way for good
+      Reader& reader;
+      Cursor& cursor;
+      ~Finish() { reader.finish(cursor); }
+    } const finished{*this, *cursor};
     while (step(*cursor)) {
       Row row(*cursor);
       T value = detail::ReadRow<T>::from(row);
@@ -87,7 +92,6 @@ class Reader {
       }
       if (!take(std::move(value))) break;
     }
-    finish(*cursor);
   }
 };
 
