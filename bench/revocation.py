@@ -39,6 +39,8 @@ class Caller(threading.Thread):
             except OSError:
                 continue  # the call under way was cut: what the next one is told counts
             if status != 200:
+                if self.last_permitted is None:
+                    continue  # this node has not heard of the task's opening yet
                 self.refused = time.monotonic()
                 return
             self.last_permitted = sent
