@@ -13,11 +13,13 @@ constexpr Sql kOpened = "SELECT seq FROM event_opened WHERE task = $1";
 // By pages: a scan may be left at any row, and PostgreSQL gives the rows of a statement whole.
 constexpr std::int64_t kPage = 128;         // blocks, of 32 KiB at most but for a few
 constexpr std::int64_t kLeavesPage = 1024;  // of 2 KiB at most
-constexpr Sql kStart = "SELECT max(first) FROM event WHERE first <= $1";
+// From the block that holds $1.
 constexpr Sql kBlocks =
-    "SELECT first, count, leaves, body FROM event WHERE first >= $1 ORDER BY first LIMIT $2";
+    "SELECT first, count, leaves, body FROM event WHERE first >= "
+    "coalesce((SELECT max(first) FROM event WHERE first <= $1), 0) ORDER BY first LIMIT $2";
 constexpr Sql kLeaves =
-    "SELECT first, count, leaves FROM event WHERE first >= $1 ORDER BY first LIMIT $2";
+    "SELECT first, count, leaves FROM event WHERE first >= "
+    "coalesce((SELECT max(first) FROM event WHERE first <= $1), 0) ORDER BY first LIMIT $2";
 constexpr Sql kPutBlock = "INSERT INTO event (first, count, leaves, body) VALUES ($1, $2, $3, $4)";
 constexpr Sql kPutTask = "INSERT INTO event_task (span, task, first) VALUES ($1, $2, $3)";
 constexpr Sql kPutOpened =
@@ -39,7 +41,7 @@ struct LeavesRow {
 template <class T>
 void scan_blocks(Reader& reader, Sql sql, Seq from, std::int64_t page,
                  const std::function<bool(const T&)>& take) {
-  Seq next = reader.one<std::optional<Seq>>(kStart, from).value_or(std::nullopt).value_or(0);
+  Seq next = from;
   for (bool more = true; more && !reader.error();) {
     std::int64_t rows = 0;
     reader.scan<T>(
