@@ -116,6 +116,8 @@ bool Authority::Impl::first_in_a_while(const Signal& signal, WallTime at) {
 Authority::Authority(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Authority::~Authority() { impl_->parts.store.unfollow(); }
 
+std::optional<WallTime> Authority::restored() const { return impl_->restored; }
+
 Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings settings) {
   auto impl = std::make_unique<Impl>(parts, std::move(settings));
   const auto loaded = STINT_TRY(parts.store.read(load_directory));

@@ -65,6 +65,10 @@ Outcome<Opener::Asserted> Opener::asserted(std::string_view assertion, std::stri
     if (tells_too_much(verified.error().code)) return failed();
     return refuse(verified.error(), Part::kClient);
   }
+  if (const auto restored = impl_->authority.restored();
+      restored && verified->usable_from < *restored)
+    return refuse({Errc::kReplayed, "the assertion may have been used before the restore"},
+                  Part::kClient);
   switch (entry->agent.status) {
     case resource::AgentStatus::kActive:
       break;

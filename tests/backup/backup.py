@@ -149,7 +149,7 @@ def way(world, from_postgres, to_postgres):
         honest.open_task("at once", GRANT, fleet.idp.id_token("alice"), resource=honest.resource)
         raise AssertionError("an assertion that may be of before was taken")
     except agents.Refused as error:
-        contains(str(error), "the assertion may have been used before the restore")
+        contains(str(error), "401 invalid_client: the assertion may have been used before the restore")
     fresh = fleet.agent().at(place)
     open_later(fresh, fleet)
     equal(answer(fresh, place)[0], 200, "a new task")

@@ -512,7 +512,7 @@ test_restore_under_a_passphrase() {
   has 'sealed under another root key'
   [ ! -e "$SPACE/restored.db" ] || fail "something was restored"
   printf 'a long test passphrase\n' | "${restore[@]}" --json >"$SPACE/said"
-  is "$(jq .revoked_keys "$SPACE/said")" 3
+  is "$(jq ".revoked_keys >= 3" "$SPACE/said")" true
   is "$(jq .sealed_credentials "$SPACE/said")" 1
   is "$(stat -c %a "$SPACE/restored.db")" 600
   printf 'a long test passphrase\n' |

@@ -251,6 +251,8 @@ class Authority {
     std::size_t open_tasks = 0, queued = 0;
   };
   Health health() const;
+  // When the store was made of a backup: what was used up before is not known here.
+  std::optional<WallTime> restored() const;
 
  private:
   class Impl;
