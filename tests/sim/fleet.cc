@@ -146,22 +146,22 @@ void Fleet::ask_of(Node& node) {
   auto& dice = scheduler_.dice();
   auto& m = market_;
   const auto what = dice.below(100);
-  if (m.tasks.empty() || what < 12) return node.spawn(open_one(&m, &node));
+  if (m.tasks.empty() || what < 14) return node.spawn(open_one(&m, &node));
   // The newest are the most busy.
   const std::size_t last = std::min<std::size_t>(m.tasks.size(), 6);
   const Known& known = m.tasks[m.tasks.size() - 1 - dice.below(last)];
   const TaskId id = known.task.id;
-  if (what < 24) return node.spawn(delegate_one(&m, &node, known));
-  if (what < 34) return node.spawn(mint_one(&m, &node, known));
-  if (what < 52) return node.spawn(call_one(&m, &node, known.task, CallKind::kRead));
-  if (what < 64) return node.spawn(call_one(&m, &node, known.task, CallKind::kWrite));
-  if (what < 72) return node.spawn(call_one(&m, &node, known.task, CallKind::kAsked));
-  if (what < 78 && !m.asked.empty())
+  if (what < 26) return node.spawn(delegate_one(&m, &node, known));
+  if (what < 36) return node.spawn(mint_one(&m, &node, known));
+  if (what < 53) return node.spawn(call_one(&m, &node, known.task, CallKind::kRead));
+  if (what < 65) return node.spawn(call_one(&m, &node, known.task, CallKind::kWrite));
+  if (what < 74) return node.spawn(call_one(&m, &node, known.task, CallKind::kAsked));
+  if (what < 82 && !m.asked.empty())
     return node.spawn(answer_one(&m, &node, m.asked[m.asked.size() - 1]));
-  if (what < 82) return node.spawn(pause_one(&m, &node, id, false));
-  if (what < 87) return node.spawn(pause_one(&m, &node, id, true));
-  if (what < 97) return node.spawn(close_one(&m, &node, id));
-  if (dice.permille(30)) burst(m, node, known.task, 160);
+  if (what < 84) return node.spawn(pause_one(&m, &node, id, false));
+  if (what < 88) return node.spawn(pause_one(&m, &node, id, true));
+  if (what < 94) return node.spawn(close_one(&m, &node, id));
+  if (dice.permille(60)) burst(m, node, known.task, 160);
 }
 
 void Fleet::fault() {
@@ -226,6 +226,8 @@ void Fleet::one_step() {
     fault();
   } else if (what < 260) {
     scheduler_.advance(milliseconds(dice.below(dice.permille(50) ? 1500 : 40)));
+  } else if (scheduler_.empty()) {
+    scheduler_.advance(milliseconds(50));
   } else if (!run_some(4)) {
     scheduler_.pass();
   }
@@ -238,7 +240,9 @@ void Fleet::rest(milliseconds time) {
     heal(true);
     bool any = false;
     for (Node* node : current_) any |= node != nullptr && node->under_way() > 0 && node->poll();
-    if (!any) scheduler_.pass();
+    if (any) continue;
+    if (scheduler_.empty()) scheduler_.advance(milliseconds(50));
+    if (!scheduler_.empty()) scheduler_.pass();
   }
 }
 
@@ -288,6 +292,8 @@ const std::vector<std::string>& rare_branches() {
       "a read connection broke",
       "the server ended the turn of a frozen process",
       "a lease was taken over",
+      "a feed delivered a commit before its writer did",
+      "a writer was further behind than it reads in its turn",
       "a node that did not know yet went on after the close",
       "a close came between permit and release",
       "a close overtook a delegation",

@@ -49,6 +49,7 @@ class Scheduler {
   Dice& dice() { return dice_; }
   MonoTime now() const { return now_; }
   void advance(milliseconds time) { now_ += time; }
+  bool empty() const { return loops_.empty(); }  // no process runs
 
   // Lets one loop go on. False: none can.
   bool step();

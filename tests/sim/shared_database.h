@@ -9,14 +9,15 @@
 #include <vector>
 
 #include "database.h"
+#include "delivery.h"
 #include "scheduler.h"
 #include "sqlite_connection.h"
 #include "stint/testkit/temp_dir.h"
 
-// The one database of a simulated fleet: SQLite in memory or nearly so, with the manners of a server elsewhere
-// (docs/adr/0012). Connections break at any statement; a commit's answer is lost after the commit,
-// before it, or with the transaction still under way; a writer's turn ends when its process stands
-// still for a second; a notification does not come.
+// The one database of a simulated fleet: SQLite in memory or nearly so, with the manners of a
+// server elsewhere (docs/adr/0012). Connections break at any statement; a commit's answer is lost
+// after the commit, before it, or with the transaction still under way; a writer's turn ends when
+// its process stands still for a second; a notification does not come.
 namespace stint::sim {
 
 // How often what ran: each rare branch proves that it did.
@@ -33,8 +34,7 @@ struct Weather {
 // Bugs that a test plants, to see that they are found.
 enum class Planted : std::uint8_t {
   kNone,
-  kConfirmsUnread,  // the feed answers before it reads what was committed
-  kNoticeOfOld,     // the feed answers from a snapshot that is older than the question
+  kLosesTheClose,   // a close is acknowledged and not kept
   kTrustsForLong,   // a node does not bound the age of its view
   kOneNodeId,       // two nodes take themselves for the same one
   kLosesTheIntent,  // a commit does not keep the decisions of its batch
@@ -50,7 +50,9 @@ struct Link {
   SharedDatabase& database;
   Scheduler::Process& process;
   std::size_t node = 0;
-  bool cut = false;   // by the network; heals
+  bool cut = false;                           // by the network; heals
+  const store::Delivery* delivery = nullptr;  // of its store, while that lives
+  bool committing = false;                    // it has committed, and does not know yet
   bool dead = false;  // the process was killed: nothing of it arrives any more
   bool up() const { return !cut && !dead; }
 };

@@ -42,8 +42,7 @@ struct Bug {
   std::uint64_t within;  // seeds
 };
 constexpr Bug kBugs[] = {
-    {"the_feed_answers_before_it_reads", Planted::kConfirmsUnread, "I1", 40},
-    {"the_feed_answers_from_an_older_snapshot", Planted::kNoticeOfOld, "I1", 40},
+    {"a_close_is_acknowledged_and_not_kept", Planted::kLosesTheClose, "I1", 10},
     {"a_view_without_a_bound", Planted::kTrustsForLong, "I2", 40},
     {"two_nodes_take_themselves_for_one", Planted::kOneNodeId, "I3", 10},
     {"a_commit_loses_its_decisions", Planted::kLosesTheIntent, "I4", 10},

@@ -14,10 +14,12 @@ constexpr Error kStopping{Errc::kUnavailable, "store is stopping"};
 SimulatedFeed::SimulatedFeed(Link& link, store::Database& database, store::Delivery& delivery)
     : link_(link), database_(database), delivery_(delivery), wake_(link.process.condition()) {
   link_.database.feeds_.push_back(this);
+  link_.delivery = &delivery_;
 }
 
 SimulatedFeed::~SimulatedFeed() {
   SimulatedFeed::stop();
+  link_.delivery = nullptr;
   std::erase(link_.database.feeds_, this);
 }
 
@@ -45,16 +47,17 @@ void SimulatedFeed::stop() {
 
 Status SimulatedFeed::round() {
   if (!reading_ || !reading_->usable()) reading_ = STINT_TRY(database_.open_reader());
-  return store::deliver_new(*reading_, kSize, delivery_);
+  const store::Seq before = delivery_.size();
+  const Status done = store::deliver_new(*reading_, kSize, delivery_);
+  if (link_.committing && delivery_.size() > before)
+    link_.database.probe("a feed delivered a commit before its writer did");
+  return done;
 }
 
 void SimulatedFeed::loop() {
-  const auto planted = link_.database.planted;
   while (!stopping_) {
     noticed_ = false;
     Waiting asked = std::exchange(waiting_, {});
-    if (planted == Planted::kConfirmsUnread && link_.up())
-      for (auto& done : std::exchange(asked, {})) done({});
     link_.database.scheduler_.yield();
     const Status done = round();
     if (!done) {
@@ -63,8 +66,6 @@ void SimulatedFeed::loop() {
     }
     // The answer comes later than the snapshot: what was asked meanwhile waits for the next round.
     link_.database.scheduler_.yield();
-    if (planted == Planted::kNoticeOfOld)
-      for (auto& late : std::exchange(waiting_, {})) asked.push_back(std::move(late));
     for (auto& callback : asked) callback(done);
     well_ = done.has_value();
     std::unique_lock lock(mutex_);

@@ -1,5 +1,6 @@
 #include "writing_end.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace stint::sim {
@@ -19,7 +20,6 @@ WritingEnd::~WritingEnd() { WritingEnd::abandon(); }
 std::unexpected<Error> WritingEnd::break_off() {
   broken_ = true;
   if (inner_) inner_->abandon();
-  in_transaction_ = false;
   give_turn();
   return fail(Errc::kUnavailable, "the connection to the database is lost");
 }
@@ -54,7 +54,7 @@ void WritingEnd::give_turn() {
 }
 
 Result<store::Seq> WritingEnd::begin() {
-  in_doubt_ = may_retry_ = false;
+  in_doubt_ = may_retry_ = closes_ = false;
   shared_.scheduler_.yield();
   if (broken_ || !link_.up()) return break_off();
   STINT_TRY(take_turn());
@@ -64,7 +64,8 @@ Result<store::Seq> WritingEnd::begin() {
     (void)break_off();
     return size;
   }
-  in_transaction_ = true;
+  if (link_.delivery != nullptr && *size > link_.delivery->size() + 256)
+    shared_.probe("a writer was further behind than it reads in its turn");
   return size;
 }
 
@@ -89,11 +90,11 @@ Status WritingEnd::write_log(const store::EventBatch& batch,
   if (shared_.planted == Planted::kLosesTheIntent && !events.empty() &&
       events.front().kind == "decision")
     return {};
+  closes_ = std::ranges::any_of(events, [](const auto& e) { return e.kind == "task.closed"; });
   return inner_->write_log(batch, events);
 }
 
 void WritingEnd::kept() {
-  in_transaction_ = false;
   if (shared_.committed) shared_.committed(&link_);
   shared_.announce();
   give_turn();
@@ -132,9 +133,11 @@ Status WritingEnd::commit() {
   }
   if (shared_.scheduler_.dice().permille(shared_.weather.lose_commit)) {
     if (shared_.planted != Planted::kSaysYes) return lose_commit();
-    inner_->abandon();
-    in_transaction_ = false;
-    give_turn();
+    abandon();
+    return {};
+  }
+  if (shared_.planted == Planted::kLosesTheClose && closes_) {
+    abandon();
     return {};
   }
   if (const Status done = inner_->commit(); !done) {
@@ -142,13 +145,14 @@ Status WritingEnd::commit() {
     return done;
   }
   kept();
-  shared_.scheduler_.yield();  // others hear of it before this process does
+  link_.committing = true;
+  shared_.scheduler_.yield();  // others hear of it before this writer does, its own feed too
+  link_.committing = false;
   return {};
 }
 
 void WritingEnd::abandon() {
   if (inner_) inner_->abandon();
-  in_transaction_ = false;
   give_turn();
 }
 

@@ -40,7 +40,8 @@ class WritingEnd final : public store::WriteConnection {
   SharedDatabase& shared_;
   std::unique_ptr<store::FairMutex> gate_ = std::make_unique<store::FairMutex>();
   std::unique_ptr<store::SqliteWriter> inner_;
-  bool broken_ = false, in_doubt_ = false, may_retry_ = false, in_transaction_ = false;
+  bool broken_ = false, in_doubt_ = false, may_retry_ = false;
+  bool closes_ = false;  // the transaction closes a task
 };
 
 }  // namespace stint::sim
