@@ -53,7 +53,7 @@ Result<std::unique_ptr<ReadConnection>> open_postgres(const PostgresOptions& fro
   if (!STINT_TRY(session->text("SELECT 1 WHERE to_regclass('stint_schema') IS NOT NULL")))
     return fail(kNoStore);
   STINT_TRY(session->enter_pipeline());
-  auto reader = std::make_unique<PgReader>(std::move(session));
+  auto reader = std::make_unique<PgReader>(nullptr, std::move(session));
   STINT_TRY(reader->begin());
   Reader rows(*reader);
   const auto version = rows.one<std::int64_t>("SELECT version FROM stint_schema");

@@ -74,7 +74,7 @@ Result<std::unique_ptr<WriteConnection>> PostgresDatabase::open_writer() {
 }
 
 Result<std::unique_ptr<ReadConnection>> PostgresDatabase::open_reader() {
-  return std::make_unique<PgReader>(*this, STINT_TRY(reading_session()));
+  return std::make_unique<PgReader>(this, STINT_TRY(reading_session()));
 }
 
 Result<std::unique_ptr<PgSession>> PostgresDatabase::reading_session() const {
@@ -94,7 +94,7 @@ std::unique_ptr<Feed> PostgresDatabase::make_feed(Delivery& delivery) {
 // While nothing of the snapshot has been seen, another one is as good.
 Status PgReader::renew() {
   unanswered_ = false;
-  session_ = STINT_TRY(database_.reading_session());
+  session_ = STINT_TRY(database_->reading_session());
   return session_->defer(kRead);
 }
 
@@ -105,7 +105,7 @@ Result<Cursor*> PgReader::start(Sql sql, std::span<const Param> parameters) {
     unanswered_ = false;
     return *started;
   }
-  if (!unanswered_ || !session_->dead() || session_->silent()) return fail(started.error());
+  if (database_ == nullptr || !unanswered_ || !session_->dead() || session_->silent()) return fail(started.error());
   STINT_TRY(renew());
   return STINT_TRY(session_->run(sql, parameters));
 }

@@ -39,7 +39,8 @@ class PostgresDatabase final : public Database {
 class PgReader final : public ReadConnection {
  public:
   // The database outlives it.
-  PgReader(const PostgresDatabase& database, std::unique_ptr<PgSession> session)
+  // `database`: where another session comes from when this one died unused; null: from nowhere.
+  PgReader(const PostgresDatabase* database, std::unique_ptr<PgSession> session)
       : database_(database), session_(std::move(session)) {}
   Result<Cursor*> start(Sql sql, std::span<const Param> parameters) override;
   Result<Effect> finish(Cursor& cursor) override;
@@ -49,7 +50,7 @@ class PgReader final : public ReadConnection {
 
  private:
   Status renew();
-  const PostgresDatabase& database_;
+  const PostgresDatabase* const database_;
   std::unique_ptr<PgSession> session_;
   bool unanswered_ = false;  // nothing of this snapshot was seen yet
 };

@@ -30,7 +30,7 @@ constexpr int kTogether = 256;
 class ToPostgres final : public RestoreTarget {
  public:
   explicit ToPostgres(std::unique_ptr<PgSession> session)
-      : session_(session.get()), writer_(std::make_unique<PgWriter>(std::move(session))) {}
+      : session_(session.get()), writer_(std::make_unique<PgWriter>(std::move(session), false)) {}
 
   Status begin(std::int64_t schema) override {
     STINT_TRY(session_->exec(kBegin));
