@@ -34,10 +34,9 @@ Outcome<StorePlace> store_place(const resource::Config& config, const std::strin
   const bool named = !given.password_file.empty();
   if (!named && (credentials.empty() || !std::filesystem::exists(loaded))) return place;
   // What a service manager loaded is ours alone, whatever its mode says.
-  auto password =
-      named ? secret_line(read_private_file(given.password_file, kPasswordBytes),
-                          given.password_file)
-            : secret_line(read_file(loaded, kPasswordBytes), loaded);
+  auto password = named ? secret_line(read_private_file(given.password_file, kPasswordBytes),
+                                      given.password_file)
+                        : secret_line(read_file(loaded, kPasswordBytes), loaded);
   if (!password) return std::unexpected(password.error());
   place.where.postgres->password = std::make_shared<const Secret>(*std::move(password));
   return place;

@@ -105,7 +105,8 @@ Result<Cursor*> PgReader::start(Sql sql, std::span<const Param> parameters) {
     unanswered_ = false;
     return *started;
   }
-  if (database_ == nullptr || !unanswered_ || !session_->dead() || session_->silent()) return fail(started.error());
+  if (database_ == nullptr || !unanswered_ || !session_->dead() || session_->silent())
+    return fail(started.error());
   STINT_TRY(renew());
   return STINT_TRY(session_->run(sql, parameters));
 }
