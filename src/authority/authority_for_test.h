@@ -60,6 +60,13 @@ class Fixture : public testing::Test {
     vault.reset();
     keys.reset();
     store.reset();
+    other.reset();
+  }
+  // Another node's: a store has one follower. An embedded one is shared, as its file cannot be.
+  store::Store& other_store() {
+    if (!testkit::on_postgres()) return *store;
+    if (!other) other = must(testkit::open_test_store(dir.path(), clock));
+    return *other;
   }
   void reopen() {
     close_all();
@@ -189,7 +196,7 @@ class Fixture : public testing::Test {
   crypto::SystemEntropy entropy;
   crypto::RootKey root = crypto::RootKey::generate(entropy);
   Settings settings{.issuer = "http://127.0.0.1:7443", .gateway_url = "http://127.0.0.1:7444"};
-  std::unique_ptr<store::Store> store;
+  std::unique_ptr<store::Store> store, other;
   std::unique_ptr<keys::KeyRing> keys;
   std::unique_ptr<vault::Vault> vault;
   std::unique_ptr<Authority> authority;

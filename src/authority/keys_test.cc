@@ -149,8 +149,10 @@ TEST_F(KeysOverTime, WithoutAScheduleKeysStay) {
 
 // Two nodes over one store: the second one has not heard of what the first one did.
 TEST_F(KeysOverTime, TwoNodesRotateOnce) {
-  auto other_keys = must(keys::KeyRing::open(*store, root, "stint.test", entropy, clock.wall()));
-  auto other = must(Authority::open({*store, *other_keys, *vault, clock, entropy}, settings));
+  auto other_keys =
+      must(keys::KeyRing::open(other_store(), root, "stint.test", entropy, clock.wall()));
+  auto other =
+      must(Authority::open({other_store(), *other_keys, *vault, clock, entropy}, settings));
   const auto task = opened();
   clock.advance(std::chrono::days(30) - 10min);
   EXPECT_TRUE(must(authority->tend_keys()));
@@ -337,8 +339,10 @@ TEST_F(KeysOverTime, NoTokenThatCountsIsRefusedAndNoneOfARevokedKeyIsTaken) {
   std::map<std::string, int> done;
   const auto start = clock.wall();
   // Another node over the same store, which hears of every change.
-  auto other_keys = must(keys::KeyRing::open(*store, root, "stint.test", entropy, clock.wall()));
-  auto other = must(Authority::open({*store, *other_keys, *vault, clock, entropy}, settings));
+  auto other_keys =
+      must(keys::KeyRing::open(other_store(), root, "stint.test", entropy, clock.wall()));
+  auto other =
+      must(Authority::open({other_store(), *other_keys, *vault, clock, entropy}, settings));
   rc::check([&](const std::vector<std::pair<std::uint8_t, std::uint8_t>>& script) {
     Model model;
     Elsewhere elsewhere{authority->token_keys(), clock.wall()};

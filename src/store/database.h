@@ -80,6 +80,8 @@ class WriteConnection : public Connection {
   virtual bool lost() const = 0;
   // Of a commit() that failed: whether it may have been carried out all the same.
   virtual bool in_doubt() const = 0;
+  // After an error of begin(): the session had been ended before, and another may do.
+  virtual bool stale() const { return false; }
   // The last error was a conflict with another's transaction: the same may succeed after abandon().
   virtual bool may_retry() const = 0;
 };

@@ -71,6 +71,7 @@ class PgWriter final : public WriteConnection {
   Status end_command(bool keep) override;
   bool lost() const override;
   bool in_doubt() const override { return in_doubt_; }
+  bool stale() const override { return session_->dead() && !session_->silent(); }
   bool may_retry() const override { return !session_->dead() && session_->may_retry(); }
 
  private:

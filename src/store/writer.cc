@@ -242,7 +242,12 @@ std::optional<Error> Writer::transact(Batch& batch, std::size_t& taken) {
   }
   for (int run = 1;; ++run) {
     taken = 0;
-    const Result<Seq> first = begin();
+    Result<Seq> first = begin();
+    // The connection died while nobody used it, with its server say: nothing was asked of it yet.
+    if (!first && connection_ != nullptr && connection_->stale()) {
+      (void)give_up(first.error());
+      first = begin();
+    }
     auto error = first ? std::nullopt : std::optional(first.error());
     if (!error) {
       events_.start(*first);
