@@ -91,7 +91,7 @@ describe('our tokens', () => {
     assert.equal(protectedHeader.typ, 'at+jwt');
     assert.equal(protectedHeader.alg, 'ES256');
     assert.deepEqual(Object.keys(payload).sort(), ['acr', 'act', 'aud', 'auth_time',
-      'authorization_details', 'client_id', 'cnf', 'exp', 'iat', 'iss', 'jti', 'sub', 'task']);
+      'authorization_details', 'client_id', 'cnf', 'exp', 'iat', 'iss', 'jti', 'status', 'sub', 'task']);
     assert.equal(payload.sub, 'alice');
     assert.equal(payload.client_id, 'helper');
     assert.deepEqual(payload.act, { sub: 'agent:helper' });
