@@ -155,7 +155,9 @@ def test_pods_have_no_rights(w):
             equal(context["capabilities"], {"drop": ["ALL"]})
             expect("memory" in container["resources"]["limits"], "memory is bounded")
         kinds = [next(k for k in v if k != "name") for v in pod["volumes"]]
-        expect(set(kinds) <= {"configMap", "secret", "emptyDir"}, f"volumes: {kinds}")
+        expect(set(kinds) <= {"configMap", "secret", "projected", "emptyDir"}, f"volumes: {kinds}")
+        sources = [s for v in pod["volumes"] for s in v.get("projected", {}).get("sources", [])]
+        expect(all(set(s) == {"secret"} for s in sources), f"projected: {sources}")  # no token
 
 
 def test_secrets_are_only_named(w):
