@@ -64,6 +64,7 @@ class Feed : public Streams {
     return testkit::must_have(rt::block_on(edge.authority->delegate(
         {.parent = parent.task.id,
          .parent_token = parent.token->id,
+         .parent_token_kid = testkit::must_have(edge.keys->signing_key(crypto::Alg::kES256)).kid,
          .parent_token_expires = parent.token->expires,
          .parent_token_grants = testkit::Edge::git_grants(),
          .child = {.order = {.purpose = "read it first",
