@@ -172,7 +172,11 @@ rt::Co<void> Authority::learn_of(TaskId task, WallTime issued) {
 }
 
 rt::Co<void> Authority::Impl::learn_of(TaskId task, WallTime issued) {
-  if (!parts.store.shared() || view.known(task) || now() - issued > kNews) co_return;
+  if (!parts.store.shared() || now() - issued > kNews) co_return;
+  // Known, or a view that denies whatever is asked: nothing to wait for.
+  if (const auto seen = view.find(task, parts.clock.mono());
+      seen || seen.error().code != Errc::kTaskClosed)
+    co_return;
   // What came of it shows in the view.
   [[maybe_unused]] const auto told =
       co_await rt::from_callback<bool>([this](rt::Completion<bool> done) {

@@ -177,11 +177,17 @@ rt::Co<Result<Verdict>> Authority::decide(CallRequest request) {
 
   if (decision.outcome == policy::Outcome::kAsk && !request.approvable)
     decision = denied(std::move(decision), "the call is too large for a person to be asked about");
-  if (decision.outcome == policy::Outcome::kAsk)
-    co_return co_await impl->commit([=, r = std::move(request), facts = std::move(facts)](
-                                        store::Tx& tx, Changes& changes) -> Result<Verdict> {
+  if (decision.outcome == policy::Outcome::kAsk) {
+    auto answered = co_await impl->commit([=, r = std::move(request), facts = std::move(facts)](
+                                              store::Tx& tx, Changes& changes) -> Result<Verdict> {
       return impl->ask_in(tx, changes, r, dir, facts, decision, id, now);
     });
+    if (answered && answered->permit) {
+      chain->front()->touch(now);
+      chain->front()->count_request();
+    }
+    co_return answered;
+  }
 
   // Written out before anything is permitted: what cannot be recorded cannot happen.
   auto events =
@@ -272,10 +278,6 @@ Result<Verdict> Authority::Impl::ask_in(store::Tx& tx, Changes& changes, const C
     if (verdict.permit && a.state == domain::ApprovalState::kConsumed) {
       update_approval(tx, a);
       append(tx, at, audit::ApprovalConsumed{.approval = a.id, .task = r.task, .decision = id});
-    }
-    if (const auto live = view.find(r.task, parts.clock.mono()); live && verdict.permit) {
-      (*live)->touch(at);
-      (*live)->count_request();
     }
     return verdict;
   }

@@ -28,6 +28,10 @@ PostgresFeed::PostgresFeed(PostgresDatabase& database, const PostgresTarget& tar
 
 void PostgresFeed::start() {
   const std::lock_guard lock(stop_mutex_);
+  {
+    const std::lock_guard started(mutex_);
+    following_ = true;
+  }
   if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
 }
 
@@ -39,7 +43,7 @@ void PostgresFeed::wake() const {
 void PostgresFeed::sync(std::function<void(Status)> done) {
   {
     const std::lock_guard lock(mutex_);
-    if (!stopping_) {
+    if (following_ && !stopping_) {  // else nobody would ever answer
       waiting_.push_back(std::move(done));
       done = nullptr;
     }

@@ -47,7 +47,7 @@ class PostgresFeed final : public Feed {
   const int wake_;  // eventfd
   std::mutex mutex_;
   Waiting waiting_;
-  bool stopping_ = false;
+  bool following_ = false, stopping_ = false;
   std::mutex stop_mutex_;
   std::thread thread_;
 };

@@ -95,7 +95,12 @@ Status bind(Bound& out, Oid type, const Param& p) {
 
 PgStatement::Does PgStatement::does(std::string_view sql) {
   const auto verb = word(sql);
-  if (verb == "SELECT" || verb == "WITH") return Does::kReads;
+  if (verb == "SELECT") return Does::kReads;
+  if (verb == "WITH") {  // a query, also a recursive one; what it changes could not be told
+    const auto has = [&](std::string_view other) { return sql.contains(other); };
+    const bool changes = has("INSERT") || has("UPDATE") || has("DELETE") || has("MERGE");
+    return changes ? Does::kOther : Does::kReads;
+  }
   const bool removes = verb == "DELETE";
   if (verb == "INSERT" || removes) {
     (void)word(sql);  // INTO, FROM

@@ -323,6 +323,9 @@ TEST_P(StoreContract, FewTablesChangeWithoutAnEvent) {
   EXPECT_FALSE(quietly("UPDATE token SET exp = 9"));
   EXPECT_FALSE(quietly("DELETE FROM task"));
   EXPECT_FALSE(quietly("DROP TABLE token"));
+  EXPECT_FALSE(
+      quietly("WITH all_of (id) AS (SELECT id FROM task) DELETE FROM task WHERE id IN "
+              "(SELECT id FROM all_of)"));
   EXPECT_TRUE(quietly("DELETE FROM token WHERE exp < 2"));
   EXPECT_EQ(store_->size(), 1u);
 }
