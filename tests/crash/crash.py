@@ -20,6 +20,7 @@ import agent as agents  # noqa: E402
 import identities  # noqa: E402
 import operator_socket  # noqa: E402
 from exported_log import read_events  # noqa: E402
+from fleet import RESOURCES  # noqa: E402
 from processes import Workspace, wait_until  # noqa: E402
 from suite import Suite, equal, expect  # noqa: E402
 from upstream import Upstream  # noqa: E402
@@ -45,41 +46,8 @@ class Server:
         space.file("resources/idp.jwks.json", self.idp.jwks())
         space.file("resources/coder.jwks.json", identities.jwks(self.agent_key))
         space.file("resources/password.test", "test-password-of-the-upstream", 0o600)
-        space.file("resources/all.yaml", f"""
-issuer: idp
-url: {self.idp.url}
-audiences: [stint]
-jwks_file: idp.jwks.json
----
-group: approvers
----
-human: alice@example.com
-issuer: idp
-subject: alice
----
-agent: coder
-owner: alice@example.com
-trust:
-  - kind: private_key_jwt
-    jwks_file: coder.jwks.json
----
-credential: up-password
-source: file
-path: password.test
----
-upstream: up
-kind: http
-sensitivity: internal
-url: http://127.0.0.1:{upstream.port}
-inject: {{credential: up-password, as: header, name: X-Test-Key, format: "{{secret}}"}}
-actions:
-  - action: thing.read
-    class: read
-    match: "GET /r/{{id}}"
-  - action: thing.write
-    class: write
-    match: "POST /w/{{id}}"
-""")
+        space.file("resources/all.yaml",
+                   RESOURCES.format(idp=self.idp.url, upstream=upstream.port))
         self.config = space.file("stint.yaml", f"""
 listen:
   control: 127.0.0.1:0
