@@ -48,7 +48,9 @@ void scan_blocks(Reader& reader, Sql sql, Seq from, std::int64_t page,
         sql,
         [&](const T& row) {
           ++rows;
-          next = row.first + std::max<std::uint64_t>(row.count, 1);
+          const Seq end = row.first + std::max<std::uint64_t>(row.count, 1);
+          if (end <= next) return true;  // no block holds `next` yet: the one before it
+          next = end;
           return more = take(row);
         },
         next, page);

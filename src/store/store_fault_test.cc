@@ -253,7 +253,8 @@ TEST_F(StoreDisk, FailedSyncThenPowerLoss) {
 // was not synced any part may be on the disk.
 TEST_F(StoreDisk, PowerLossLosesNothingAcknowledged) {
   std::size_t cut = 0, lost_unacknowledged = 0;
-  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+  // How many calls a round makes is the scheduler's: some end before the cut.
+  for (std::uint64_t seed = 0; cut < 30 && seed < 300; ++seed) {
     testkit::TempDir dir, after;
     Options o{.path = dir.file("a.db"), .checkpoint_bytes = 64 << 10, .vfs = vfs_.name()};
     auto store = open(o, clock_);
@@ -300,7 +301,7 @@ TEST_F(StoreDisk, PowerLossLosesNothingAcknowledged) {
     EXPECT_TRUE(LogPublisher::open(*restarted).has_value());
     EXPECT_TRUE(restarted->write_sync(put(1000)).has_value());
   }
-  EXPECT_GE(cut, 30u) << "most rounds must meet the cut";
+  EXPECT_EQ(cut, 30u) << "the cut was hardly ever met";
   EXPECT_GT(lost_unacknowledged, 0u) << "else the fault does nothing";
 }
 

@@ -2,6 +2,7 @@
 #include <future>
 
 #include "contract_for_test.h"
+#include "stint/store/log_publisher.h"
 #include "stint/testkit/seeded_entropy.h"
 
 namespace stint::store {
@@ -125,6 +126,23 @@ TEST_P(StoreReads, APageMayBeginAndEndInsideABlock) {
 }
 
 // However far apart they stand, and from the task's opening on.
+// Blocks are read by pages of 128, and their leaves alone by pages of 1024: a log that ends where a
+// page does ends there.
+TEST_P(StoreReads, ALogThatEndsWithAPageIsReadOnce) {
+  constexpr Seq kEvents = 1024;
+  for (Seq i = 0; i < kEvents; ++i) {
+    ASSERT_TRUE(store_->write_sync(put("k", std::to_string(i))));
+    if (i + 1 == 128) EXPECT_EQ(log().size(), 128U);
+  }
+  EXPECT_EQ(log().size(), kEvents);
+  const auto leaves = leaf_hashes(*store_, 0, kEvents);
+  ASSERT_TRUE(leaves.has_value()) << leaves.error().reason.text();
+  EXPECT_EQ(leaves->size(), kEvents);
+  const auto none = store_->events(kEvents, 10);
+  ASSERT_TRUE(none.has_value());
+  EXPECT_TRUE(none->empty());
+}
+
 TEST_P(StoreReads, EventsOfATaskAreFoundThroughoutALongLog) {
   testkit::SeededEntropy entropy;
   const TaskId task = TaskId::random(entropy), other = TaskId::random(entropy);
