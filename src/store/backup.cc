@@ -27,7 +27,8 @@ constexpr Sql kLogKey = "SELECT public FROM signing_key WHERE purpose = 'log' OR
 // A snapshot takes as long as it takes: a page is quick, and what is written between two is not
 // the server's to time.
 constexpr const char* kPatient =
-    "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '10min'";
+    "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '10min';"
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'";
 
 Result<std::unique_ptr<ReadConnection>> open_sqlite(const Options& from) {
   struct stat info{};

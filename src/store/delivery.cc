@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace stint::store {
+namespace {
+
+constexpr Error kLost{Errc::kInternal, "the database has lost events that were committed"};
+
+}  // namespace
 
 void Delivery::observe(Store::Observer observer) {
   const std::lock_guard lock(mutex_);
@@ -23,6 +28,7 @@ bool Delivery::held() const {
 void Delivery::deliver(std::span<const EventView> events) {
   if (events.empty()) return;
   size_.store(events.back().seq + 1, std::memory_order_release);
+  last_ = events.back().leaf;
   for (const auto& observer : observers_) (*observer)(events);
 }
 
@@ -36,6 +42,21 @@ void Delivery::own(std::span<const EventView> events, const std::function<void()
   if (seen == events.size()) return;
   apply();
   deliver(events.subspan(seen));
+}
+
+Result<bool> Delivery::same_log(Reader& reader, Seq end) {
+  const std::lock_guard lock(mutex_);
+  const Seq size = size_.load(std::memory_order_relaxed);
+  if (!last_) return true;
+  if (size > end) return false;
+  std::optional<Hash> there;
+  read_leaves(reader, size - 1, [&](const Hash& leaf) {
+    there = leaf;
+    return false;
+  });
+  if (reader.error()) return fail(*reader.error());
+  if (there != last_) return fail(kLost);
+  return true;
 }
 
 Status Delivery::catch_up(Reader& reader, Seq until) {
@@ -61,13 +82,14 @@ Status Delivery::catch_up(Reader& reader, Seq until) {
   return {};
 }
 
-Status deliver_new(ReadConnection& reading, Sql size, Delivery& delivery) {
+Status deliver_new(ReadConnection& reading, Sql size, Delivery& delivery, bool& checked) {
   const Seq seen = delivery.size();  // before the snapshot, which may be older than our own commit
   STINT_TRY(reading.begin());
   Reader reader(reading);
   const Seq end = reader.one<Seq>(size).value_or(0);
   if (reader.error()) return fail(*reader.error());
-  if (end < seen) return fail(Errc::kInternal, "the database has lost events that were committed");
+  if (end < seen) return fail(kLost);
+  if (!checked) checked = STINT_TRY(delivery.same_log(reader, end));
   STINT_TRY(delivery.catch_up(reader, end));
   return reading.end();
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,7 +21,9 @@ namespace stint::store {
 // Threads: any. Observers run one at a time, on the thread that delivers.
 class Delivery {
  public:
-  Delivery(Seq size, bool shared) : size_(size), held_(shared) {}
+  // `last`: leaf of the last event before `size`; none of an empty log.
+  Delivery(Seq size, std::optional<Hash> last, bool shared)
+      : size_(size), last_(last), held_(shared) {}
   void observe(Store::Observer observer);
   void follow(Store::Follower follower);
 
@@ -29,6 +32,12 @@ class Delivery {
 
   // Nobody follows yet: catch_up() does nothing.
   bool held() const;
+
+  // For a session that is new, whose log ends at `end`: whether it is the log that was delivered. A
+  // database that went back and grew again has other events at the same places. False: that cannot
+  // be told, since more was delivered meanwhile. Errors: kInternal "the database has lost events
+  // that were committed", the reader's.
+  Result<bool> same_log(Reader& reader, Seq end);
 
   // What this store's writer committed, and `apply`, which is its effect on views: left out when
   // the follower was told of the events meanwhile, and may have read what came after them.
@@ -41,6 +50,7 @@ class Delivery {
   void deliver(std::span<const EventView> events);
 
   std::atomic<Seq> size_;
+  std::optional<Hash> last_;  // leaf of the event before it
   mutable std::mutex mutex_;  // held while observers run
   std::vector<std::shared_ptr<const Store::Observer>> observers_;
   Store::Follower follower_;
@@ -49,6 +59,7 @@ class Delivery {
 
 // One round of a feed: what is committed by now is delivered when this returns. `size` reads the
 // log's size. Errors: those of catch_up(); kInternal, the log is shorter than what was delivered.
-Status deliver_new(ReadConnection& reading, Sql size, Delivery& delivery);
+// `checked`: false for a session that is new, and set once its log is known to be the same.
+Status deliver_new(ReadConnection& reading, Sql size, Delivery& delivery, bool& checked);
 
 }  // namespace stint::store

@@ -56,8 +56,8 @@ Result<bool> can_notify(PgSession& session) {
 
 Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const PostgresOptions& options,
                                                                  const Clock& clock) {
-  std::unique_ptr<PostgresDatabase> database(
-      new PostgresDatabase(STINT_TRY(PostgresTarget::parse(options))));
+  auto target = STINT_TRY(PostgresTarget::parse(options));  // before `new`: this may return
+  std::unique_ptr<PostgresDatabase> database(new PostgresDatabase(std::move(target)));
   const auto session = STINT_TRY(PgSession::open(database->target_));
   STINT_TRY(check_server(*session, clock));
   STINT_TRY(migrate_postgres(*session));

@@ -100,13 +100,17 @@ Status PostgresFeed::connect() {
     STINT_TRY(session->exec("LISTEN stint_log"));
     listening_ = std::move(session);  // what does not listen is not kept
   }
-  if (!reading_ || !reading_->usable()) reading_ = STINT_TRY(database_.open_reader());
+  if (!reading_ || !reading_->usable()) {
+    // Not one that another session may silently stand in for: each new one is checked.
+    reading_ = std::make_unique<PgReader>(nullptr, STINT_TRY(database_.reading_session()));
+    checked_ = false;
+  }
   return {};
 }
 
 Status PostgresFeed::round() {
   STINT_TRY(connect());
-  return deliver_new(*reading_, kSize, delivery_);
+  return deliver_new(*reading_, kSize, delivery_, checked_);
 }
 
 std::chrono::milliseconds PostgresFeed::period() const {

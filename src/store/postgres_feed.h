@@ -42,7 +42,8 @@ class PostgresFeed final : public Feed {
   Delivery& delivery_;
   std::unique_ptr<PgSession> listening_;  // the thread's, like the next
   std::unique_ptr<ReadConnection> reading_;
-  bool well_ = true;  // said once
+  bool checked_ = false;  // that reading_ shows the same log
+  bool well_ = true;      // said once
 
   const int wake_;  // eventfd
   std::mutex mutex_;

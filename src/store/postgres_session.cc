@@ -17,150 +17,11 @@
 namespace stint::store {
 namespace {
 
-// Types of PostgreSQL's catalogue that our schema uses; their numbers are fixed.
-constexpr Oid kBool = 16, kBytea = 17, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25;
-
-constexpr std::size_t kUnsynced = 16 << 10;  // bytes
-
-template <class T>
-T big_endian(T v) {
-  return std::byteswap(v);
-}
-static_assert(std::endian::native == std::endian::little);
-
-std::string_view word(std::string_view& text) {
-  const auto start = text.find_first_not_of(" \n(");
-  if (start == std::string_view::npos) return {};
-  text.remove_prefix(start);
-  const auto end = std::min(text.find_first_of(" \n("), text.size());
-  const auto out = text.substr(0, end);
-  text.remove_prefix(end);
-  return out;
-}
-
-// A parameter in the form that the server takes for its type.
-struct Bound {
-  std::array<char, 8> number{};
-  const char* data = nullptr;  // null: NULL
-  int size = 0;
-};
-
-template <class T>
-bool bind_number(Bound& out, std::int64_t value) {
-  if (!std::in_range<T>(value)) return false;
-  const auto wire = big_endian(static_cast<std::make_unsigned_t<T>>(value));
-  std::memcpy(out.number.data(), &wire, sizeof wire);
-  out.size = sizeof wire;
-  return true;
-}
-
-bool bind_integer(Bound& out, Oid type, std::int64_t value) {
-  out.data = out.number.data();
-  switch (type) {
-    case kInt8:
-      return bind_number<std::int64_t>(out, value);
-    case kInt4:
-      return bind_number<std::int32_t>(out, value);
-    case kInt2:
-      return bind_number<std::int16_t>(out, value);
-    default:
-      return false;
-  }
-}
-
-Status bind(Bound& out, Oid type, const Param& p) {
-  constexpr Error kWrong{Errc::kInternal, "statement parameters"};
-  switch (p.kind()) {
-    case Param::Kind::kNull:
-      return {};
-    case Param::Kind::kInteger:
-      if (!bind_integer(out, type, p.integer())) return fail(kWrong);
-      return {};
-    case Param::Kind::kText:
-    case Param::Kind::kBlob: {
-      if (type != (p.kind() == Param::Kind::kText ? kText : kBytea)) return fail(kWrong);
-      if (p.bytes().size() > std::size_t{1} << 29)
-        return fail(Errc::kTooLarge, "statement parameter");
-      out.data = p.bytes().empty() ? "" : p.bytes().data();
-      out.size = static_cast<int>(p.bytes().size());
-      return {};
-    }
-  }
-  __builtin_trap();
-}
-
-}  // namespace
-
-// --- statements ---
-
-PgStatement::Does PgStatement::does(std::string_view sql) {
-  const auto verb = word(sql);
-  if (verb == "SELECT") return Does::kReads;
-  if (verb == "WITH") {  // a query, also a recursive one; what it changes could not be told
-    const auto has = [&](std::string_view other) { return sql.contains(other); };
-    const bool changes = has("INSERT") || has("UPDATE") || has("DELETE") || has("MERGE");
-    return changes ? Does::kOther : Does::kReads;
-  }
-  const bool removes = verb == "DELETE";
-  if (verb == "INSERT" || removes) {
-    (void)word(sql);  // INTO, FROM
-  } else if (verb != "UPDATE") {
-    return Does::kOther;
-  }
-  const auto table = word(sql);
-  if (is_log(table)) return Does::kWritesLog;
-  const bool quiet = is_bookkeeping(table) || (removes && (table == "token" || table == "handle"));
-  return quiet ? Does::kChangesBookkeeping : Does::kChangesState;
-}
-
-Result<bool> PgStatement::next() { return ++at < count; }
-
-ColumnType PgStatement::type(int column) const {
-  if (PQgetisnull(rows.get(), at, column) != 0) return ColumnType::kNull;
-  switch (PQftype(rows.get(), column)) {
-    case kBool:
-    case kInt2:
-    case kInt4:
-    case kInt8:
-      return ColumnType::kInteger;
-    case kBytea:
-      return ColumnType::kBlob;
-    case kText:
-      return ColumnType::kText;
-    default:
-      return ColumnType::kNull;  // no column of ours; whoever asks for it is refused
-  }
-}
-
-std::int64_t PgStatement::integer(int column) const {
-  const char* data = PQgetvalue(rows.get(), at, column);
-  const auto as = [&]<class T>(T) {
-    std::make_unsigned_t<T> wire;
-    std::memcpy(&wire, data, sizeof wire);
-    return static_cast<T>(big_endian(wire));
-  };
-  switch (PQgetlength(rows.get(), at, column)) {
-    case 1:
-      return *data != 0 ? 1 : 0;
-    case 2:
-      return as(std::int16_t{});
-    case 4:
-      return as(std::int32_t{});
-    default:
-      return as(std::int64_t{});
-  }
-}
-
-std::string_view PgStatement::bytes(int column) const {
-  return {PQgetvalue(rows.get(), at, column),
-          static_cast<std::size_t>(PQgetlength(rows.get(), at, column))};
-}
-
-// --- errors ---
+constexpr std::size_t kUnsynced = 4 << 10;  // bytes; libpq sends by itself what grows beyond 8 KiB
 
 // Whether this kind of refusal is the first of its kind. Of a statement that is wrong the message
 // speaks of its text, a literal, and of the schema.
-static bool said_first(const char* state, const char* message) {
+bool said_first(const char* state, const char* message) {
   constexpr std::size_t kKinds = 64;
   static std::mutex mutex;
   static std::set<std::string> said;
@@ -168,6 +29,8 @@ static bool said_first(const char* state, const char* message) {
   return said.size() < kKinds &&
          said.insert(std::string(state) + (message == nullptr ? "" : message)).second;
 }
+
+}  // namespace
 
 // --- connecting ---
 
@@ -203,6 +66,8 @@ Error PgSession::refusal(PGconn* connection) {
             "TLS to the database fails: check its certificate, its name and sslrootcert"};
   if (words.contains("no password supplied"))
     return {Errc::kUnauthenticated, "the database asks for a password: set store.password_file"};
+  if (words.contains("hot standby"))
+    return {Errc::kReadOnly, "the database is a read-only replica: name the primary"};
   if (words.contains("read-only") || words.contains("read-write"))
     return {Errc::kReadOnly, "no host of store.url takes writes: name the primary"};
   return refusal_of("");
@@ -405,11 +270,11 @@ Status PgSession::send(PgStatement& statement, std::span<const Param> parameters
   constexpr std::size_t kMost = 32;
   const std::size_t n = statement.types.size();
   if (n > parameters.size() || n > kMost) return fail(Errc::kInternal, "statement parameters");
-  std::array<Bound, kMost> bound;
+  std::array<PgBound, kMost> bound;
   std::array<const char*, kMost> values{};
   std::array<int, kMost> sizes{}, formats{};
   for (std::size_t i = 0; i < n; ++i) {
-    STINT_TRY(bind(bound[i], statement.types[i], parameters[i]));
+    STINT_TRY(bound[i].bind(statement.types[i], parameters[i]));
     values[i] = bound[i].data;
     sizes[i] = bound[i].size;
     formats[i] = 1;
@@ -438,7 +303,7 @@ Status PgSession::defer(Sql sql, std::span<const Param> parameters) {
   if (dead_) return died();
   PgStatement* const statement = STINT_TRY(prepare(sql));
   STINT_TRY(send(*statement, parameters, Due::kStatement));
-  // libpq sends by itself what grows beyond 64 KiB. Between two syncs the server waits for the rest
+  // Between two syncs the server waits for the rest
   // with no limit, holding what the transaction holds: should this process freeze there, it would
   // not be thrown out.
   return unsynced_ < kUnsynced ? Status() : send_sync();
@@ -447,7 +312,8 @@ Status PgSession::defer(Sql sql, std::span<const Param> parameters) {
 Status PgSession::put(Sql sql, std::span<const Param> parameters) {
   if (dead_) return died();
   PgStatement* const statement = STINT_TRY(prepare(sql));
-  return send(*statement, parameters, Due::kPut);
+  STINT_TRY(send(*statement, parameters, Due::kPut));
+  return unsynced_ < kUnsynced ? Status() : send_sync();  // as in defer()
 }
 
 Status PgSession::sync() {

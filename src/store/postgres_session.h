@@ -13,40 +13,12 @@
 #include <vector>
 
 #include "database.h"
+#include "postgres_statement.h"
 #include "postgres_target.h"
 #include "stint/base/clock.h"
 #include "stint/store/store.h"
 
 namespace stint::store {
-
-class PgSession;
-
-struct PgFree {
-  void operator()(PGresult* r) const { PQclear(r); }
-  void operator()(PGconn* c) const { PQfinish(c); }
-};
-using PgResult = std::unique_ptr<PGresult, PgFree>;
-
-// A prepared statement of one session, and the rows of its last run.
-class PgStatement final : public Cursor {
- public:
-  // What the text says: a command may read anything, and change rows of every table but the log's.
-  enum class Does : std::uint8_t { kReads, kChangesBookkeeping, kChangesState, kWritesLog, kOther };
-  static Does does(std::string_view sql);
-
-  Result<bool> next() override;
-  ColumnType type(int column) const override;
-  std::int64_t integer(int column) const override;
-  std::string_view bytes(int column) const override;
-
- private:
-  friend class PgSession;
-  std::string name;
-  Does doing = Does::kOther;
-  std::vector<Oid> types;  // of its parameters, as the server inferred them
-  PgResult rows;           // null: not under way
-  int at = -1, count = 0;
-};
 
 // One session with a PostgreSQL server, in pipeline mode: statements are sent without waiting for
 // those before, and one wait collects the answers of all. Times out by itself: a server that does

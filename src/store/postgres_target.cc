@@ -70,7 +70,11 @@ Result<PostgresTarget> PostgresTarget::parse(const PostgresOptions& options) {
     std::string out = value(parsed, keyword);
     return out.empty() ? value(defaults, keyword) : out;
   };
-  // An address of the environment does not belong to a host of the URL.
+  // libpq would take the environment's address for a host of the URL, and an empty word hides
+  // nothing.
+  if (!value(parsed, "host").empty() && value(parsed, "hostaddr").empty() &&
+      !value(defaults, "hostaddr").empty())
+    return fail(Errc::kMalformed, "PGHOSTADDR is set: unset it, or name the address in store.url");
   const std::string names = effective("host");
   const std::string addresses =
       value(parsed, "host").empty() ? effective("hostaddr") : value(parsed, "hostaddr");
@@ -103,8 +107,8 @@ Result<PostgresTarget> PostgresTarget::parse(const PostgresOptions& options) {
   // Later words win.
   if (!local) put("sslmode", "verify-full");
   put("gssencmode", "disable");  // would take the place of TLS, and of its check of the name
-  if (count > 1 && value(parsed, "target_session_attrs").empty())
-    put("target_session_attrs", "read-write");
+  // Each session, and whatever the URL says: a replica that is behind would show views of the past.
+  if (value(parsed, "target_session_attrs") != "read-write") put("target_session_attrs", "primary");
   if (value(parsed, "application_name").empty()) put("application_name", "stint");
   put("client_encoding", "UTF8");
   // A cut network is noticed by the side that waits, whatever lies between.

@@ -20,8 +20,10 @@ namespace {
 
 using testkit::PostgresServer;
 
+const SystemClock kTimeOfDay;
+
 Result<std::unique_ptr<Store>> open(const std::string& url, const std::string& password = {},
-                                    const Clock& clock = *new SystemClock) {
+                                    const Clock& clock = kTimeOfDay) {
   Options options;
   options.postgres = PostgresOptions{.url = url, .password = nullptr};
   if (!password.empty())
@@ -104,6 +106,9 @@ TEST(PostgresUrl, WhatIsWrongIsSaid) {
   ASSERT_EQ(::unsetenv("PGHOST"), 0);
   ASSERT_EQ(::setenv("PGHOSTADDR", "192.0.2.1", 1), 0);
   EXPECT_EQ(said("postgres://stint@/stint?sslmode=disable"), kind(Errc::kUnsupported, kUnverified));
+  EXPECT_EQ(
+      said("postgres://stint@localhost/stint"),
+      kind(Errc::kMalformed, "PGHOSTADDR is set: unset it, or name the address in store.url"));
   ASSERT_EQ(::unsetenv("PGHOSTADDR"), 0);
   testkit::TempDir dir;
   std::ofstream(dir.file("service")) << "[elsewhere]\nhost=db.invalid\nsslmode=disable\n";
@@ -266,9 +271,9 @@ TEST(PostgresOpen, FindsThePrimaryAmongItsHosts) {
     return out;
   };
   EXPECT_EQ(said(hosts({standby->directory(), standby->directory()})),
-            kind(Errc::kReadOnly, "no host of store.url takes writes: name the primary"));
+            kind(Errc::kReadOnly, "the database is a read-only replica: name the primary"));
   EXPECT_EQ(said(hosts({standby->directory(), silent.path()})),
-            kind(Errc::kReadOnly, "no host of store.url takes writes: name the primary"));
+            kind(Errc::kReadOnly, "the database is a read-only replica: name the primary"));
   // The first is down, the second hangs, the third is a replica.
   EXPECT_EQ(said(hosts({"/nowhere", silent.path(), standby->directory(), primary.directory()})),
             "opened");

@@ -127,10 +127,7 @@ TEST_F(Sqlite, ADamagedBlockFailsItsReaders) {
     EXPECT_TRUE(leaf_hashes(**opened, 0, 10).has_value());
   }
   raw("UPDATE event SET leaves = substr(leaves, 2)");
-  const auto opened = open({});
-  const auto leaves = leaf_hashes(**opened, 0, 10);
-  ASSERT_FALSE(leaves.has_value());
-  EXPECT_EQ(leaves.error().reason.text(), "an event block is damaged");
+  refused(Errc::kInternal, "an event block is damaged");  // the last of them, at the start already
 }
 
 // A copy syncs the log once more: one for every 256 KiB, and none for every commit.

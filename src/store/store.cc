@@ -102,10 +102,11 @@ Result<std::unique_ptr<Database>> open_database(const Options& options, const Cl
 class Store::Impl {
  public:
   Impl(Options options, const Clock& clock, rt::Threads& threads_in,
-       std::unique_ptr<Database> database_in, std::unique_ptr<WriteConnection> connection, Seq size)
+       std::unique_ptr<Database> database_in, std::unique_ptr<WriteConnection> connection, Seq size,
+       std::optional<Hash> last)
       : threads(threads_in),
         database(std::move(database_in)),
-        delivery(size, database->shared()),
+        delivery(size, last, database->shared()),
         feed(database->make_feed(delivery)),
         readers(*database, threads, options.readers),
         writer(std::move(options), clock, threads, *database, std::move(connection), delivery) {}
@@ -130,12 +131,20 @@ Result<std::unique_ptr<Store>> OpenOn::database(std::unique_ptr<Database> databa
                                                 const Clock& clock, rt::Threads& threads) {
   auto connection = STINT_TRY(database->open_writer());
   Seq size = 0;
+  std::optional<Hash> last;
   {
     const auto reading = STINT_TRY(database->open_reader());
-    STINT_TRY(read_on(*reading, [&](Reader& reader) { size = log_size(reader); }));
+    STINT_TRY(read_on(*reading, [&](Reader& reader) {
+      size = log_size(reader);
+      if (size == 0) return;
+      read_leaves(reader, size - 1, [&](const Hash& leaf) {
+        last = leaf;
+        return false;
+      });
+    }));
   }
   auto impl = std::make_unique<Store::Impl>(std::move(options), clock, threads, std::move(database),
-                                            std::move(connection), size);
+                                            std::move(connection), size, last);
   impl->writer.start();
   return std::unique_ptr<Store>(new Store(std::move(impl)));
 }

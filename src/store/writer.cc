@@ -263,9 +263,14 @@ std::optional<Error> Writer::transact(Batch& batch, std::size_t& taken) {
 
 // Everything that others committed before is delivered when this returns.
 Result<Seq> Writer::begin() {
-  if (connection_ == nullptr) connection_ = STINT_TRY(database_.open_writer());
+  if (connection_ == nullptr) {
+    connection_ = STINT_TRY(database_.open_writer());
+    checked_ = false;
+  }
   while (true) {
     const Seq end = STINT_TRY(connection_->begin());
+    if (Reader reader(*connection_); !checked_ && end >= delivery_.size())
+      checked_ = STINT_TRY(delivery_.same_log(reader, end));
     if (doubt_) STINT_TRY(resolve(end));
     const Seq seen = delivery_.size();
     if (end == seen || (end > seen && delivery_.held())) return end;
@@ -368,12 +373,15 @@ std::optional<Error> Writer::settle(Error error, Batch& batch, std::size_t& take
     std::unique_lock lock(mutex_);
     wake_->wait_for(lock, kSettleEvery, [] { return false; });
   }
-  if (!doubt_) return settled_ ? std::nullopt : std::optional(undone(error, batch, taken));
-  Batch commands;
+  if (!doubt_ && !settled_) return undone(error, batch, taken);
+  // It stands here. A standby that must have it too may lack it: a later commit waits for both.
+  if (!doubt_ && !probe()) return std::nullopt;
+  Batch commands, recorded;
   for (; taken > 0; --taken) {
-    (batch.front().command ? commands : doubt_->recorded).push_back(std::move(batch.front()));
+    (batch.front().command ? commands : recorded).push_back(std::move(batch.front()));
     batch.pop_front();
   }
+  if (doubt_) doubt_->recorded = std::move(recorded);  // else they stand as well
   taken = commands.size();
   for (; !commands.empty(); commands.pop_back()) batch.push_front(std::move(commands.back()));
   return kUnknown;
@@ -410,9 +418,10 @@ std::optional<Error> Writer::reconsider(Batch& newer) {
 std::optional<Error> Writer::probe() {
   const Result<Seq> first = begin();
   if (!first) return give_up(first.error());
-  events_.start(*first);
   {
-    Tx tx(*connection_, events_);
+    EventBatch none;  // what is being settled stays as it is
+    none.start(*first);
+    Tx tx(*connection_, none);
     tx.run(kProbe, Blob{"1"});
     if (tx.error()) return give_up(*tx.error());
   }

@@ -67,6 +67,7 @@ class Writer {
   rt::Threads& threads_;
   Database& database_;
   std::unique_ptr<WriteConnection> connection_;  // null after it broke, until reopened
+  bool checked_ = true;                          // that it shows the log that was delivered
   Delivery& delivery_;
 
   EventBatch events_;             // of the running batch; the writer thread's

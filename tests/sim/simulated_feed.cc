@@ -46,9 +46,12 @@ void SimulatedFeed::stop() {
 }
 
 Status SimulatedFeed::round() {
-  if (!reading_ || !reading_->usable()) reading_ = STINT_TRY(database_.open_reader());
+  if (!reading_ || !reading_->usable()) {
+    reading_ = STINT_TRY(database_.open_reader());
+    checked_ = false;
+  }
   const store::Seq before = delivery_.size();
-  const Status done = store::deliver_new(*reading_, kSize, delivery_);
+  const Status done = store::deliver_new(*reading_, kSize, delivery_, checked_);
   if (link_.committing && delivery_.size() > before)
     link_.database.probe("a feed delivered a commit before its writer did");
   return done;

@@ -31,7 +31,7 @@ class SimulatedFeed final : public store::Feed {
   std::mutex mutex_;
   const std::unique_ptr<rt::Threads::Condition> wake_;
   Waiting waiting_;
-  bool noticed_ = false, stopping_ = false, well_ = true;
+  bool noticed_ = false, stopping_ = false, well_ = true, checked_ = false;
   std::unique_ptr<rt::Threads::Thread> thread_;
 };
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdlib>
-#include <future>
 #include <map>
 #include <string>
 #include <string_view>
@@ -38,9 +37,7 @@ inline Result<std::unique_ptr<store::Store>> open_test_store(const std::string& 
 template <class Authority>
 void confirm_view(Authority& authority, store::Store& store) {
   authority.confirm_view();
-  std::promise<void> answered;  // in the order in which they were asked
-  store.sync([&](const Status&) { answered.set_value(); });
-  answered.get_future().wait();
+  (void)store.write_sync([](store::Tx& tx) { tx.no_event(); });  // in the order of their asking
 }
 
 }  // namespace stint::testkit
