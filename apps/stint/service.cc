@@ -310,7 +310,11 @@ Outcome<std::unique_ptr<Service>> Service::open(Options options, const Clock& cl
 }
 
 Service::Service(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Service::~Service() { stop(); }
+Service::~Service() {
+  stop();
+  // Also when it never started: what the store's threads call must not be gone before they are.
+  if (impl_ && impl_->store) impl_->store->stop();
+}
 const Addresses& Service::addresses() const { return impl_->addresses; }
 
 Outcome<void> Service::start() {

@@ -91,6 +91,8 @@ Status Core::may_follow(const Caller& caller) const {
   const auto* agent = directory->agent(token->claims().client_id);
   if (agent == nullptr || !agent->agent.edge_verifier.value_or(false))
     return fail(Errc::kDenied, "the agent is no edge verifier");
+  // Who holds a key that was revoked may have made the token.
+  STINT_TRY(parts.authority.verifier()->check_key(token->token().kid()));
   const auto live = STINT_TRY(parts.authority.live(token->task()));
   return live->live(token->id(), parts.clock.wall());
 }
@@ -128,6 +130,8 @@ Result<std::string> Core::standing(const Revocations::Standing& all, WallTime no
   for (const auto& [task, token] : all.revoked)
     out += sse(std::nullopt, audit::TokenRevoked::kKind,
                {{"task", task.str()}, {"token", token.str()}});
+  for (const std::string& kid : all.keys)
+    out += sse(std::nullopt, audit::KeyRetired::kKind, {{"kid", kid}});
   return out;
 }
 

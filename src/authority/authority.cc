@@ -153,7 +153,9 @@ Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings setting
   }));
   for (const auto& [task, token, expires] : revoked) impl->view.revoke(task, token, expires);
   STINT_TRY(impl->follow_revocations());
-  impl->view.confirm(parts.clock.mono());
+  // Of a shared database more may have been committed since it was read: the view is stale until
+  // the feed has been followed once.
+  if (!parts.store.shared()) impl->view.confirm(parts.clock.mono());
   impl->set_keys(parts.keys.now());
   // A log that does not lead to what was signed is not gone on with.
   impl->publisher.emplace(STINT_TRY(store::LogPublisher::open(parts.store)));
@@ -203,6 +205,10 @@ Status Authority::heartbeat(TaskId task, WallTime now) {
   const auto live = STINT_TRY(impl_->view.find(task, impl_->parts.clock.mono()));
   live->present(now);
   return {};
+}
+
+bool Authority::keys_are_known() const {
+  return impl_->view.age(impl_->parts.clock.mono()) <= impl_->settings.feed_max_age;
 }
 
 void Authority::signal(const Signal& signal, WallTime now) {

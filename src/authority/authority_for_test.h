@@ -52,6 +52,7 @@ class Fixture : public testing::Test {
     keys = must(keys::KeyRing::open(*store, root, "stint.test", entropy, clock.wall()));
     vault = must(vault::Vault::open(*store, root, entropy));
     authority = must(Authority::open({*store, *keys, *vault, clock, entropy}, settings));
+    testkit::confirm_view(*authority, *store);
     authority->keep_leases();
   }
   void close_all() {

@@ -33,7 +33,7 @@ class Authority::Impl::Following {
       const auto entry = STINT_TRY(audit::parse(e.bytes));
       if (const auto* closed = std::get_if<audit::TaskClosed>(&entry.event)) close(*closed, e.time);
       if (const auto* revoked = std::get_if<audit::TokenRevoked>(&entry.event))
-        impl_.view.revoke(revoked->task, revoked->token, e.time + kTokenLife);
+        revoked_.push_back({revoked->task, revoked->token, e.time + kTokenLife});
       if (const auto* answered = std::get_if<audit::ApprovalAnswered>(&entry.event))
         impl_.settled(answered->approval);
       if (const auto* expired = std::get_if<audit::ApprovalExpired>(&entry.event))
@@ -45,13 +45,14 @@ class Authority::Impl::Following {
   Status finish() {
     if (keys_) STINT_TRY(impl_.reload_keys());
     if (configured_) STINT_TRY(impl_.reload_directory());
-    if (opened_.empty() && changed_.empty()) return {};
-    return impl_.parts.store.read([&](store::Reader& reader) -> Status {
-      for (const TaskId id : opened_) STINT_TRY(read(reader, id, true));
-      for (const TaskId id : changed_)
-        if (!opened_.contains(id)) STINT_TRY(read(reader, id, false));
-      return {};
-    });
+    if (!opened_.empty() || !changed_.empty()) STINT_TRY(read_rows());
+    // Once all else is done: the same events may come again, and tasks of this run are there now.
+    for (const auto& r : revoked_) impl_.view.revoke(r.task, r.token, r.expires);
+    for (const auto& [live, bytes] : spent_) {
+      live->count_request();
+      live->add_bytes_out(bytes);
+    }
+    return {};
   }
 
  private:
@@ -79,10 +80,18 @@ class Authority::Impl::Following {
     }
     if (e.kind != audit::Outcome::kKind) return {};
     const auto entry = STINT_TRY(audit::parse(e.bytes));
-    live->count_request();
     if (const auto* outcome = std::get_if<audit::Outcome>(&entry.event))
-      live->add_bytes_out(outcome->bytes_out);
+      spent_.emplace_back(live, outcome->bytes_out);
     return {};
+  }
+
+  Status read_rows() {
+    return impl_.parts.store.read([&](store::Reader& reader) -> Status {
+      for (const TaskId id : opened_) STINT_TRY(read(reader, id, true));
+      for (const TaskId id : changed_)
+        if (!opened_.contains(id)) STINT_TRY(read(reader, id, false));
+      return {};
+    });
   }
 
   Status read(store::Reader& reader, TaskId id, bool opened) {
@@ -97,6 +106,8 @@ class Authority::Impl::Following {
 
   Impl& impl_;
   std::set<TaskId> opened_, changed_;
+  std::vector<Changes::Revoked> revoked_;
+  std::vector<std::pair<std::shared_ptr<LiveTask>, std::int64_t>> spent_;  // bytes out of a call
   bool configured_ = false, keys_ = false;
 };
 

@@ -14,9 +14,11 @@ struct HandleRow {
   HandleId id;
   TaskId task;
   std::string state;
+  WallTime created;
   static HandleRow from_row(store::Row& row) {
     // Braced lists are read left to right.
-    return HandleRow{row.get<HandleId>(), row.get<TaskId>(), row.get<std::string>()};
+    return HandleRow{row.get<HandleId>(), row.get<TaskId>(), row.get<std::string>(),
+                     row.get<WallTime>()};
   }
 };
 
@@ -24,7 +26,8 @@ Result<HandleRow> find_handle(store::Store& store, std::string_view text) {
   if (!codec::is_secret_text("handle", text)) return fail(Errc::kNotFound, "not a handle");
   const crypto::Digest hash = crypto::sha256(text);
   auto row = store.read([&](store::Reader& reader) {
-    return reader.one<HandleRow>("SELECT id, task, state FROM handle WHERE hash = $1", hash);
+    return reader.one<HandleRow>("SELECT id, task, state, created FROM handle WHERE hash = $1",
+                                 hash);
   });
   if (!row) return fail(row.error());
   if (!*row) return fail(Errc::kNotFound, "unknown handle");
@@ -182,7 +185,7 @@ rt::Co<Result<MintResult>> Authority::Impl::mint(MintRequest request, Refusal* r
   const auto handle = find_handle(parts.store, request.handle_text);
   if (!handle) co_return fail(handle.error());
   refusal->what.task = handle->task;
-  co_await learn_of(handle->task, at);
+  co_await learn_of(handle->task, handle->created);
   const auto live = view.find(handle->task, parts.clock.mono());
   if (!live) co_return fail(live.error());
   // With what the view knows of its activity: the row's is as old as the last change.

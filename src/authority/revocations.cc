@@ -49,6 +49,7 @@ void Revocations::take(Rows rows) {
     else
       closed_.insert_or_assign(row.task, row.expires);
   }
+  for (auto& [kid, until] : rows.keys) keys_.insert_or_assign(std::move(kid), until);
   for (const TaskId task : rows.paused) paused_.insert_or_assign(task, rows.size);
   // What was observed before the rows were read is in them too; what they may know beyond it is not
   // in the tail, which then begins here.
@@ -58,7 +59,7 @@ void Revocations::take(Rows rows) {
   }
 }
 
-void Revocations::add(std::span<const store::EventView> events) {
+void Revocations::add(std::span<const store::EventView> events, WallTime now) {
   if (events.empty()) return;
   std::optional<rt::SharedEvent> told;
   {
@@ -70,7 +71,7 @@ void Revocations::add(std::span<const store::EventView> events) {
     for (const auto& event : events) {
       if (event.seq < next_) continue;
       if (auto entry = revocation_of(event)) {
-        apply(*entry);
+        apply(*entry, now);
         tail_.push_back(*std::move(entry));
         if (!told) told = std::exchange(changed_, rt::SharedEvent());
       }
@@ -80,16 +81,18 @@ void Revocations::add(std::span<const store::EventView> events) {
       begin_ = tail_.front().seq + 1;
       tail_.pop_front();
     }
-    if (told) forget(events.back().time);
+    if (told) forget(now);
   }
   if (told) told->set();
 }
 
-void Revocations::apply(const Revocation& entry) {
+// An event's time is its node's: another's clock must not make us forget early.
+void Revocations::apply(const Revocation& entry, WallTime now) {
+  const WallTime until = std::max(entry.time, now) + longest_;
   switch (entry.kind) {
     case Kind::kTaskClosed:
       if (!entry.task) return;
-      closed_.insert_or_assign(*entry.task, entry.time + longest_);
+      closed_.insert_or_assign(*entry.task, until);
       paused_.erase(*entry.task);
       return;
     case Kind::kTaskPaused:
@@ -100,9 +103,10 @@ void Revocations::apply(const Revocation& entry) {
       return;
     case Kind::kTokenRevoked:
       if (entry.task && entry.token)
-        revoked_.insert_or_assign(*entry.token, Token{*entry.task, entry.time + longest_});
+        revoked_.insert_or_assign(*entry.token, Token{*entry.task, until});
       return;
-    case Kind::kKeyRetired:  // stands in the published keys
+    case Kind::kKeyRetired:
+      keys_.insert_or_assign(entry.kid, until + kKeysCached);
       return;
   }
   __builtin_trap();
@@ -114,6 +118,7 @@ void Revocations::forget(WallTime now) {
   swept_ = now;
   std::erase_if(closed_, [&](const auto& c) { return c.second < now; });
   std::erase_if(revoked_, [&](const auto& r) { return r.second.until < now; });
+  std::erase_if(keys_, [&](const auto& k) { return k.second < now; });
 }
 
 store::Seq Revocations::head() const {
@@ -133,13 +138,15 @@ std::chrono::milliseconds Revocations::longest() const {
 
 Revocations::Standing Revocations::standing(WallTime now) const {
   const std::lock_guard lock(mutex_);
-  Standing out{.next = next_, .closed = {}, .paused = {}, .revoked = {}};
+  Standing out{.next = next_, .closed = {}, .paused = {}, .revoked = {}, .keys = {}};
   out.closed.reserve(closed_.size());
   for (const auto& [task, until] : closed_)
     if (until >= now) out.closed.push_back(task);
   for (const auto& [task, seq] : paused_) out.paused.push_back(task);
   for (const auto& [token, of] : revoked_)
     if (of.until >= now) out.revoked.emplace_back(of.task, token);
+  for (const auto& [kid, until] : keys_)
+    if (until >= now) out.keys.push_back(kid);
   return out;
 }
 

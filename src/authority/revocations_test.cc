@@ -54,7 +54,7 @@ TEST(Revocations, StandUntilTheyArePast) {
       log.add(closed(1)), log.add(audit::TaskPaused{.task = task(2)}),
       log.add(audit::TaskPaused{.task = task(3)}), log.add(audit::TaskResumed{.task = task(2)}),
       log.add(audit::TokenRevoked{.task = task(4), .token = token(5)})};
-  all.add(events);
+  all.add(events, WallTime());
   const auto now = all.standing(WallTime() + std::chrono::minutes(5));
   EXPECT_EQ(now.next, 5U);
   EXPECT_THAT(now.closed, ElementsAre(task(1)));
@@ -65,9 +65,36 @@ TEST(Revocations, StandUntilTheyArePast) {
   EXPECT_THAT(later.closed, IsEmpty());
   EXPECT_THAT(later.revoked, IsEmpty());
   EXPECT_THAT(later.paused, ElementsAre(task(3)));
-  all.add(std::vector{log.add(closed(3), WallTime() + std::chrono::minutes(6))});
+  all.add(std::vector{log.add(closed(3), WallTime() + std::chrono::minutes(6))},
+          WallTime() + std::chrono::minutes(6));
   EXPECT_EQ(all.counts().paused, 0U);
   EXPECT_EQ(all.counts().closed, 1U) << "the first is forgotten";
+}
+
+// Several nodes have several clocks; ours says what may be forgotten.
+TEST(Revocations, ForgetByTheClockOfThisNode) {
+  Log log;
+  Revocations all;
+  ASSERT_TRUE(
+      all.load([] { return Result<Revocations::Rows>({.longest = std::chrono::minutes(5)}); }));
+  const WallTime now = WallTime() + std::chrono::hours(1);
+  all.add(std::vector{log.add(closed(1), now)}, now);
+  all.add(std::vector{log.add(closed(2), now + std::chrono::minutes(20))}, now);
+  all.add(std::vector{log.add(closed(3), now - std::chrono::minutes(20))}, now);
+  const auto later = now + std::chrono::minutes(5);
+  EXPECT_THAT(all.standing(later).closed, UnorderedElementsAre(task(1), task(2), task(3)));
+  all.add(std::vector{log.add(closed(4), later)}, later);
+  EXPECT_EQ(all.counts().closed, 4U);
+}
+
+TEST(Revocations, TellOfRetiredKeysAsLongAsSomebodyMayBelieveThem) {
+  Log log;
+  Revocations all;
+  ASSERT_TRUE(
+      all.load([] { return Result<Revocations::Rows>({.longest = std::chrono::minutes(5)}); }));
+  all.add(std::vector{log.add(audit::KeyRetired{.kid = "k-test"})}, WallTime());
+  EXPECT_THAT(all.standing(WallTime() + std::chrono::minutes(10)).keys, ElementsAre("k-test"));
+  EXPECT_THAT(all.standing(WallTime() + std::chrono::minutes(11)).keys, IsEmpty());
 }
 
 TEST(Revocations, KeepTheLastOfThem) {
@@ -76,7 +103,7 @@ TEST(Revocations, KeepTheLastOfThem) {
   std::vector<store::EventView> events;
   for (std::uint8_t i = 1; i < 5; ++i) events.push_back(log.add(closed(i)));
   events.push_back(log.add(audit::TaskDelegated{.task = task(9), .child = task(8)}));
-  all.add(events);
+  all.add(events, WallTime());
   EXPECT_EQ(all.begin(), 2U);
   EXPECT_FALSE(all.tail(1, 10));
   const auto tail = all.tail(2, 10);
@@ -94,9 +121,9 @@ TEST(Revocations, KeepTheLastOfThem) {
 TEST(Revocations, AGapBeginsAnew) {
   Log log;
   Revocations all;
-  all.add(std::vector{log.add(closed(1))});
+  all.add(std::vector{log.add(closed(1))}, WallTime());
   log.skip();
-  all.add(std::vector{log.add(closed(2))});
+  all.add(std::vector{log.add(closed(2))}, WallTime());
   EXPECT_EQ(all.begin(), 2U);
   EXPECT_FALSE(all.tail(1, 10)) << "the store has what we missed";
   EXPECT_EQ(all.tail(2, 10)->entries.size(), 1U);
@@ -106,9 +133,10 @@ TEST(Revocations, WakeWhoWaits) {
   Log log;
   Revocations all;
   const auto first = all.changed();
-  all.add(std::vector{log.add(audit::TaskDelegated{.task = task(1), .child = task(2)})});
+  all.add(std::vector{log.add(audit::TaskDelegated{.task = task(1), .child = task(2)})},
+          WallTime());
   EXPECT_FALSE(first.is_set());
-  all.add(std::vector{log.add(closed(1))});
+  all.add(std::vector{log.add(closed(1))}, WallTime());
   EXPECT_TRUE(first.is_set());
   EXPECT_FALSE(all.changed().is_set());
 }

@@ -13,8 +13,13 @@ constexpr store::Sql kClosed =
     "WHERE k.exp > $1 AND t.state = 'closed' GROUP BY k.task";
 constexpr store::Sql kRevoked =
     "SELECT task, jti, exp FROM token WHERE exp > $1 AND revoked IS NOT NULL";
+constexpr store::Sql kRetired =
+    "SELECT kid, retired FROM signing_key WHERE purpose = 'token' AND retired > $1";
 constexpr store::Sql kPaused = "SELECT id FROM task WHERE state = 'paused'";
 constexpr store::Sql kLastExpiry = "SELECT MAX(exp) FROM token";
+
+// The most that configuration allows (tokens.ttl): another node may have been given another.
+constexpr std::chrono::seconds kLongestLife{300};
 
 // How far behind ours the clock of one who verifies elsewhere may be.
 constexpr std::chrono::minutes kOtherClocks{1};
@@ -29,13 +34,17 @@ constexpr store::Sql kBelow = R"sql(
 
 Status Authority::Impl::follow_revocations() {
   parts.store.observe(
-      [seen = revocations](std::span<const store::EventView> events) { seen->add(events); });
+      [seen = revocations, &clock = parts.clock](std::span<const store::EventView> events) {
+        seen->add(events, clock.wall());
+      });
   return revocations->load([this]() -> Result<Revocations::Rows> {
     const WallTime at = now();
-    Revocations::Rows rows{.size = parts.store.size(),
-                           .longest = settings.limits.token_ttl,
-                           .ended = {},
-                           .paused = {}};
+    Revocations::Rows rows{
+        .size = parts.store.size(),
+        .longest = std::max<std::chrono::milliseconds>(settings.limits.token_ttl, kLongestLife),
+        .ended = {},
+        .paused = {},
+        .keys = {}};
     STINT_TRY(parts.store.read([&](store::Reader& reader) -> Status {
       using Closed = std::tuple<TaskId, WallTime>;
       for (const auto& [task, expires] : reader.rows<Closed>(kClosed, at))
@@ -45,6 +54,10 @@ Status Authority::Impl::follow_revocations() {
       for (const auto& [task, token, expires] : reader.rows<Revoked>(kRevoked, at))
         rows.ended.push_back({.task = task, .token = token, .expires = expires + kOtherClocks});
       rows.paused = reader.rows<TaskId>(kPaused);
+      using Key = std::tuple<std::string, WallTime>;
+      const auto told = kLongestLife + kOtherClocks + Revocations::kKeysCached;
+      for (auto& [kid, retired] : reader.rows<Key>(kRetired, at - told))
+        rows.keys.emplace_back(std::move(kid), retired + told);
       // Tokens may be longer-lived than those that are minted from now on.
       const auto last = reader.one<std::optional<WallTime>>(kLastExpiry);
       if (last && *last)

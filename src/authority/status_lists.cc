@@ -18,10 +18,16 @@ constexpr store::Sql kStatuses = R"sql(
     UNION SELECT t.id, CASE WHEN t.state = 'paused' THEN 1 ELSE s.held END
       FROM task t JOIN subtree s ON t.parent = s.id)
   SELECT k.list, k.idx, k.exp,
-         CASE WHEN k.revoked IS NOT NULL OR t.state = 'closed' THEN 1
+         CASE WHEN k.revoked IS NOT NULL OR t.state = 'closed' OR g.revoked IS NOT NULL THEN 1
               WHEN s.held = 1 THEN 2 ELSE 0 END
   FROM subtree s JOIN task t ON t.id = s.id JOIN token k ON k.task = s.id
+       LEFT JOIN signing_key g ON g.kid = k.kid
   WHERE k.exp > $3 AND k.list IS NOT NULL)sql";
+
+// Tasks with a token that a revoked key signed.
+constexpr store::Sql kOfRevokedKeys =
+    "SELECT DISTINCT k.task FROM signing_key g JOIN token k ON k.kid = g.kid "
+    "WHERE g.revoked IS NOT NULL AND k.exp > $1";
 
 // Whether the task or one above it is paused.
 constexpr store::Sql kHeldAbove = R"sql(
@@ -104,9 +110,14 @@ Status StatusLists::catch_up(WallTime now) {
       STINT_TRY(begin(now));
       continue;
     }
-    for (const auto& entry : tail->entries)
+    bool key_gone = false;
+    for (const auto& entry : tail->entries) {
+      key_gone = key_gone || entry.kind == Revocation::Kind::kKeyRetired;
       if (entry.task) STINT_TRY(read_task(*entry.task, now));
+    }
     next_ = tail->next;
+    // Its tokens may not count any more, and what it signed is believed by nobody.
+    if (key_gone) STINT_TRY(without_key(now));
     if (tail->entries.size() < kPage) return {};
   }
 }
@@ -120,7 +131,16 @@ Status StatusLists::begin(WallTime now) {
   for (const TaskId task : standing.closed) STINT_TRY(read_task(task, now));
   for (const TaskId task : standing.paused) STINT_TRY(read_task(task, now));
   for (const auto& [task, token] : standing.revoked) STINT_TRY(read_task(task, now));
+  STINT_TRY(without_key(now));
   next_ = standing.next;
+  return {};
+}
+
+Status StatusLists::without_key(WallTime now) {
+  for (auto& [number, list] : lists_) list.changed = true;
+  const auto tasks = STINT_TRY(
+      store_.read([&](store::Reader& reader) { return reader.rows<TaskId>(kOfRevokedKeys, now); }));
+  for (const TaskId task : tasks) STINT_TRY(read_task(task, now));
   return {};
 }
 

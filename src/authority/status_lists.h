@@ -96,6 +96,7 @@ class StatusLists {
   Status catch_up(WallTime now);
   Status begin(WallTime now);
   Status read_task(TaskId task, WallTime now);
+  Status without_key(WallTime now);
   Status known(std::int64_t number, WallTime now);
   Status build(List& list, const std::string& uri, WallTime now, const Sign& sign);
 

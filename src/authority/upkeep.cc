@@ -209,12 +209,15 @@ void Authority::give_up_leases() {
 
 void Authority::confirm_view() {
   Impl* impl = impl_.get();
-  // Asks the store, does not wait for it: a store that hangs leaves the view to go stale. What is
-  // known then is as old as the question: this process may be frozen before the answer.
+  // Asks the writer, does not wait for it: one that hangs leaves the view to go stale. An answer is
+  // a durable commit, so that a server that was replaced by another, and only lets itself be read,
+  // confirms nothing; and what others committed before is in the view by then. It is as old as the
+  // question: this process may be frozen before the answer.
   const MonoTime asked = impl->parts.clock.mono();
-  impl->parts.store.sync([impl, asked](const Status& done) {
-    if (done) impl->view.confirm(asked);
-  });
+  impl->parts.store.submit([](store::Tx& tx) { tx.no_event(); },
+                           [impl, asked](const Status& done) {
+                             if (done) impl->view.confirm(asked);
+                           });
 }
 
 }  // namespace stint::authority

@@ -93,6 +93,10 @@ rt::Co<http::Response> Endpoints::answer(http::RequestHead head, http::Peer peer
   path.erase(0, impl_->prefix.size());
   if (path == "/.well-known/openid-configuration") co_return document(head, impl_->metadata(true));
   if (path == "/oauth/jwks") {
+    // A node that does not hear of revocations must not publish what they took away.
+    if (!impl_->parts.authority.keys_are_known())
+      co_return flat(std::unexpected(
+          server_failure({Errc::kStale, "this node cannot vouch for its keys now"})));
     auto out = document(head, impl_->parts.authority.jwks());
     // A key is published before it signs: a copy may be kept for half of that time.
     const auto ahead = impl_->parts.authority.settings().publish_keys_ahead / 2;

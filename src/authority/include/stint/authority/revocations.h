@@ -41,8 +41,9 @@ struct Revocation {
 std::optional<Revocation> revocation_of(const store::EventView& event);
 
 // What no longer counts although tokens of it may still be good by their signature and their time:
-// closed and paused tasks, and revoked tokens. Kept by the commits of the store (Store::observe),
-// so a change is here before the command that made it is acknowledged, and in the log's order.
+// closed and paused tasks, revoked tokens, retired keys. Kept by the commits of the store
+// (Store::observe), so a change is here before the command that made it is acknowledged, and in the
+// log's order.
 //
 // It answers two questions of those who follow: what must one who knows nothing refuse (standing),
 // and what came since (tail). The second is kept for the last `kept` revocations alone.
@@ -66,7 +67,11 @@ class Revocations {
     };
     std::vector<Until> ended;
     std::vector<TaskId> paused;
+    std::vector<std::pair<std::string, WallTime>> keys;  // retired, and until when it is told
   };
+  // A verifier elsewhere may believe a copy of the JWKS that is so old.
+  static constexpr std::chrono::minutes kKeysCached{5};
+
   // `read` runs while add() is held off, so that what is committed meanwhile comes after its rows.
   template <class Read>
   Status load(Read read) {
@@ -76,7 +81,8 @@ class Revocations {
     return {};
   }
 
-  void add(std::span<const store::EventView> events);
+  // `now`: by this node's clock, which alone says when something may be forgotten.
+  void add(std::span<const store::EventView> events, WallTime now);
 
   store::Seq head() const;  // of the log, as far as it was seen
   std::chrono::milliseconds longest() const;
@@ -85,6 +91,7 @@ class Revocations {
     store::Seq next = 0;  // all before it is in here
     std::vector<TaskId> closed, paused;
     std::vector<std::pair<TaskId, TokenId>> revoked;
+    std::vector<std::string> keys;  // retired ones: no token that they signed counts
   };
   Standing standing(WallTime now) const;
 
@@ -107,7 +114,7 @@ class Revocations {
 
  private:
   void take(Rows rows);
-  void apply(const Revocation& entry);
+  void apply(const Revocation& entry, WallTime now);
   void forget(WallTime now);
 
   const std::size_t kept_;
@@ -115,6 +122,7 @@ class Revocations {
   store::Seq begin_ = 0, next_ = 0;
   std::chrono::milliseconds longest_{0};
   std::deque<Revocation> tail_;
+  std::unordered_map<std::string, WallTime> keys_;
   std::unordered_map<TaskId, WallTime> closed_;  // until when a token of it may live
   struct Token {
     TaskId task;
