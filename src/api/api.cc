@@ -29,7 +29,10 @@ const std::string& Call::param(std::string_view name) const {
 }
 
 Core::Core(Api::Parts parts_in, Settings settings_in)
-    : parts(parts_in), settings(std::move(settings_in)), routes(compile(table())) {}
+    : parts(parts_in),
+      settings(std::move(settings_in)),
+      routes(compile(table())),
+      places(settings.streams, settings.caller_streams) {}
 
 // The route of the request, or nullptr and why not.
 const Route* Core::find(Call* call, http::Response& refused) const {

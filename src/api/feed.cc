@@ -117,36 +117,15 @@ std::string Core::beat(store::Seq size, WallTime time, std::chrono::milliseconds
               {"keep_seconds", keep.count()}});
 }
 
-// Everything that one who knows nothing must refuse. No place to go on from before the heartbeat
-// that completes it.
-Result<std::string> Core::standing(const Revocations::Standing& all, WallTime now) const {
-  std::string out =
-      sse(std::nullopt, "snapshot", {{"size", all.next}, {"time", opening::rfc3339(now)}});
-  for (const TaskId task : all.closed)
-    out += sse(std::nullopt, audit::TaskClosed::kKind, {{"task", task.str()}});
-  for (const TaskId task : all.paused)
-    out += paused(std::nullopt, {{"task", task.str()}},
-                  STINT_TRY(parts.authority.with_descendants(task)));
-  for (const auto& [task, token] : all.revoked)
-    out += sse(std::nullopt, audit::TokenRevoked::kKind,
-               {{"task", task.str()}, {"token", token.str()}});
-  for (const std::string& kid : all.keys)
-    out += sse(std::nullopt, audit::KeyRetired::kKind, {{"kid", kid}});
-  return out;
-}
-
 // From after what the follower saw last; without that, from now on and after all that stands.
 Result<Stream> Core::feed_from(Call* call) const {
   const auto seen = STINT_TRY(after(call));
   const auto& all = parts.authority.revocations();
-  if (!seen) {
-    const auto now = all.standing(call->now);
-    return Stream{.is_feed = true, .from = now.next, .first = STINT_TRY(standing(now, call->now))};
-  }
+  if (!seen) return Stream{.is_feed = true, .from = 0, .snapshot = true};
   // Memory goes back further than the log is read.
   if (*seen + 1 < all.begin() && parts.authority.log_size() - *seen > settings.feed_replay)
     return fail(Errc::kGone, "the feed does not go back that far: begin without after");
-  return Stream{.is_feed = true, .from = *seen + 1, .first = {}};
+  return Stream{.is_feed = true, .from = *seen + 1};
 }
 
 rt::Co<Reply> Core::feed(Call* call) {
@@ -163,10 +142,43 @@ rt::Co<Reply> Core::feed(Call* call) {
 struct Core::Following {
   store::Seq from;  // everything before it was told, or is in `out`
   std::string out;
+  // What is left to be told to one who knows nothing: the rest of each list.
+  Revocations::Standing standing;
+  bool telling() const {
+    return !standing.closed.empty() || !standing.paused.empty() || !standing.revoked.empty() ||
+           !standing.keys.empty();
+  }
 };
+
+// Everything that one who knows nothing must refuse, a batch at a time: no place to go on from
+// before the heartbeat that completes it. True: there is more.
+Result<bool> Core::fetch_standing(Following* f) const {
+  auto& left = f->standing;
+  for (std::size_t n = 0; n < kBatch && f->telling(); ++n) {
+    if (!left.closed.empty()) {
+      f->out += sse(std::nullopt, audit::TaskClosed::kKind, {{"task", left.closed.back().str()}});
+      left.closed.pop_back();
+    } else if (!left.paused.empty()) {
+      const TaskId task = left.paused.back();
+      f->out += paused(std::nullopt, {{"task", task.str()}},
+                       STINT_TRY(parts.authority.with_descendants(task)));
+      left.paused.pop_back();
+    } else if (!left.revoked.empty()) {
+      const auto& [task, token] = left.revoked.back();
+      f->out += sse(std::nullopt, audit::TokenRevoked::kKind,
+                    {{"task", task.str()}, {"token", token.str()}});
+      left.revoked.pop_back();
+    } else {
+      f->out += sse(std::nullopt, audit::KeyRetired::kKind, {{"kid", left.keys.back()}});
+      left.keys.pop_back();
+    }
+  }
+  return f->telling();
+}
 
 // Adds what comes next. True: there is more.
 Result<bool> Core::fetch(Following* f) const {
+  if (STINT_TRY(fetch_standing(f))) return true;
   if (const auto tail = parts.authority.revocations().tail(f->from, kBatch)) {
     for (const auto& entry : tail->entries) f->out += STINT_TRY(message(entry));
     f->from = tail->next;
@@ -196,7 +208,13 @@ rt::Co<FeedEnd> Core::follow(Call* call, Stream s) {
       ends.emplace_back(*cancelled.event(), FeedEnd::kNotAllowed);
     if (!may_follow(*call->caller)) co_return FeedEnd::kNotAllowed;
   }
-  Following f{.from = s.from, .out = std::move(s.first)};
+  Following f{.from = s.from, .out = {}, .standing = {}};
+  if (s.snapshot) {
+    f.standing = parts.authority.revocations().standing(call->now);
+    f.from = f.standing.next;
+    f.out =
+        sse(std::nullopt, "snapshot", {{"size", f.from}, {"time", opening::rfc3339(call->now)}});
+  }
   const MonoTime end = clock.mono() + settings.stream_life;
   MonoTime beat_at{}, caught_up = clock.mono();
   while (clock.mono() < end) {
@@ -207,7 +225,7 @@ rt::Co<FeedEnd> Core::follow(Call* call, Stream s) {
     const auto more = fetch(&f);
     if (!more) co_return FeedEnd::kUnavailable;
     const MonoTime now = clock.mono();
-    if (!*more) caught_up = now;
+    if (!*more || f.telling()) caught_up = now;
     if (now - caught_up > settings.feed_lag) co_return FeedEnd::kTooSlow;
     if (!*more && now >= beat_at) {
       beat_at = now + settings.feed_heartbeat;

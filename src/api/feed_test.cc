@@ -135,6 +135,22 @@ TEST_F(Feed, ANewFollowerIsToldWhatStands) {
 }
 
 // What stands after a restart comes from the rows, and is forgotten when its tokens have expired.
+// More than one write takes; nothing of it is a place to go on from before all of it was told.
+TEST_F(Feed, ALongSnapshotIsToldWhole) {
+  constexpr std::size_t kCloses = 1234;
+  commit_closes(kCloses);
+  std::set<std::string> told;
+  bool complete = false;
+  for (const auto& m : messages(read_until("/v1/feed", "event: heartbeat\ndata: {\"size\":"))) {
+    if (complete) break;
+    if (m.event == "task.closed") told.emplace(m.data.at("task").as_string());
+    complete = m.event == "heartbeat";
+    EXPECT_EQ(m.id.has_value(), complete) << m.event;
+  }
+  EXPECT_TRUE(complete);
+  EXPECT_EQ(told.size(), kCloses);
+}
+
 TEST_F(Feed, WhatStandsIsForgottenWithItsTokens) {
   const auto task = own_task();
   end(task.task.id);
@@ -288,6 +304,42 @@ TEST_F(Feed, WhoMayFollow) {
   EXPECT_THAT(text, HasSubstr("event: snapshot"));
   pause(task.task.id);
   refused(as_agent_headers(edge.coder, task), "the task is paused");
+}
+
+class FewStreams : public Feed {
+ protected:
+  static Settings with() {
+    auto s = many();
+    s.streams = 3;
+    s.caller_streams = 2;
+    return s;
+  }
+  FewStreams() : Feed(with()) {}
+};
+
+TEST_F(FewStreams, OneCallerDoesNotTakeThemAll) {
+  const http::Headers stream{{"Accept", "text/event-stream"}};
+  const http::Headers root{
+      {"Accept", "text/event-stream"},
+      {"Authorization",
+       "Bearer " + edge.id_token("root-sub", {{"groups", json::Array{"admins"}}})}};
+  std::vector<std::thread> readers;
+  const auto open = [&](http::Headers headers) {
+    const double before = metric("feed_followers", "");
+    readers.emplace_back([this, headers] { read_until("/v1/feed", "event: end\n", headers); });
+    while (metric("feed_followers", "") <= before) std::this_thread::yield();
+  };
+  open({});
+  open({});
+  const auto own = send("GET", "/v1/feed", stream);
+  EXPECT_EQ(own->status, 429U);
+  EXPECT_THAT(own->body, HasSubstr("too many streams of this caller are open"));
+  open(root);
+  const auto all = send("GET", "/v1/feed", root);
+  EXPECT_EQ(all->status, 429U);
+  EXPECT_THAT(all->body, HasSubstr("too many streams are open"));
+  live.end_streams();
+  for (std::thread& reader : readers) reader.join();
 }
 
 TEST_F(Feed, EndsWithTheFollowersOwnTask) {

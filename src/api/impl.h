@@ -2,7 +2,9 @@
 
 #include <array>
 #include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -77,7 +79,39 @@ struct Asker {
 struct Stream {
   bool is_feed;
   store::Seq from;
-  std::string first;  // of a feed: what comes before `from`, told at once
+  bool snapshot = false;  // of a feed: `from` is where all that stands now ends, told first
+};
+
+// The streams that may be open at once, all in all and of one caller. Threads: any.
+class Places {
+ public:
+  using Who = std::pair<authority::Actor::Kind, std::string>;
+  Places(std::size_t all, std::size_t each) : all_(all), each_(each) {}
+
+  class Place {  // given back with its end
+   public:
+    Place(Places& of, Who who) : of_(&of), who_(std::move(who)) {}
+    Place(Place&& other) noexcept
+        : of_(std::exchange(other.of_, nullptr)), who_(std::move(other.who_)) {}
+    Place& operator=(Place&&) = delete;
+    ~Place() {
+      if (of_ != nullptr) of_->leave(who_);
+    }
+
+   private:
+    Places* of_;
+    Who who_;
+  };
+  // Errors: kLimit, which says whose streams are too many.
+  Result<Place> take(const authority::Actor& caller);
+
+ private:
+  void leave(const Who& who);
+
+  const std::size_t all_, each_;
+  std::mutex mutex_;
+  std::size_t open_ = 0;
+  std::map<Who, std::size_t> by_;  // of those who have any
 };
 
 // Why a feed ended; the text of its last message and a label of its counter.
@@ -160,10 +194,10 @@ struct Core {
   rt::Co<Reply> feed(Call* call);
   Status may_follow(const Caller& caller) const;
   Result<Stream> feed_from(Call* call) const;
-  Result<std::string> standing(const authority::Revocations::Standing& all, WallTime now) const;
   Result<std::string> message(const authority::Revocation& entry) const;
   std::string beat(store::Seq size, WallTime time, std::chrono::milliseconds age) const;
   struct Following;
+  Result<bool> fetch_standing(Following* f) const;
   Result<bool> fetch(Following* f) const;
   rt::Co<FeedEnd> follow(Call* call, Stream s);
   rt::Co<void> serve_feed(Call* call, Stream s);
@@ -185,7 +219,7 @@ struct Core {
   const Settings settings;
   const http::RouteTable routes;
   const rt::SharedEvent ending;  // of streams
-  std::atomic<std::size_t> streams{0};
+  Places places;
   std::atomic<std::size_t> followers{0};  // of the feed
   std::array<std::atomic<std::uint64_t>, kFeedEnds> feeds_ended{};
 };

@@ -64,17 +64,27 @@ rt::Co<Reply> Core::events(Call* call) {
   co_return json_reply(std::move(text) + "}");
 }
 
+Result<Places::Place> Places::take(const authority::Actor& caller) {
+  const std::lock_guard lock(mutex_);
+  if (open_ >= all_) return fail(Errc::kLimit, "too many streams are open");
+  Who who{caller.kind, caller.name};
+  auto& of_this = by_[who];
+  if (of_this >= each_) return fail(Errc::kLimit, "too many streams of this caller are open");
+  ++open_;
+  ++of_this;
+  return Place(*this, std::move(who));
+}
+
+void Places::leave(const Who& who) {
+  const std::lock_guard lock(mutex_);
+  --open_;
+  if (const auto at = by_.find(who); --at->second == 0) by_.erase(at);
+}
+
 rt::Co<Reply> Core::stream(Call* call, Stream s) {
   if (call->exchange == nullptr) co_return fail(Errc::kUnsupported, "streams need a connection");
   if (ending.is_set()) co_return fail(Errc::kUnavailable, "the service is ending");
-  struct Place {  // one of the few that there are
-    std::atomic<std::size_t>& count;
-    const bool taken;
-    explicit Place(std::atomic<std::size_t>& c, std::size_t most)
-        : count(c), taken(c.fetch_add(1) < most) {}
-    ~Place() { count.fetch_sub(1); }
-  } place(streams, settings.streams);
-  if (!place.taken) co_return fail(Errc::kLimit, "too many streams are open");
+  const auto place = STINT_CO_TRY(places.take(call->caller->actor()));
 
   call->answered = true;
   net::Exchange& exchange = *call->exchange;

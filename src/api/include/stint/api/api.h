@@ -30,6 +30,7 @@ struct Settings {
   std::size_t body_bytes = 64 * 1024;  // of every request but those of /v1/resources
   std::size_t resources_bytes = 8 * 1024 * 1024;
   std::size_t streams = 256;                          // event and feed streams at once; beyond: 429
+  std::size_t caller_streams = 64;                    // of one human, agent or operator
   std::chrono::seconds stream_life{900};              // then the client comes back
   std::chrono::milliseconds stream_poll{50};          // /v1/events: sent this late at most
   std::chrono::milliseconds event_heartbeat{15'000};  // a comment, so that connections stay
