@@ -242,10 +242,10 @@ int probe(const std::string& directory, const std::string& url, std::size_t task
   };
   // Each token was seen before, once.
   Requests seen = make(std::max(tokens.size(), count / 5)), requests = make(count);
-  world.authority->confirm_view();
+  world.confirm();
   rt::block_on(authorize_all(&world, &authorize, &seen));
   const store::Seq events = world.flush();
-  world.authority->confirm_view();
+  world.confirm();
   const double cpu = cpu_seconds();
   rt::block_on(authorize_all(&world, &authorize, &requests));
   const bool recorded = world.flush() - events == count;
@@ -253,7 +253,7 @@ int probe(const std::string& directory, const std::string& url, std::size_t task
   if (requests.permitted != count || !recorded)
     no_figure("not every call was permitted and recorded");
   Decisions decisions = decisions_of(world, count);
-  world.authority->confirm_view();
+  world.confirm();
   rt::block_on(decide_all(&world, &decisions));
   if (decisions.permitted != count) no_figure("not every decision was a permit");
   world.flush();

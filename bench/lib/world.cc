@@ -75,6 +75,7 @@ World::World(const Options& o)
     reaper = std::make_unique<reaper::Reaper>(*authority);
     reaper->start();
   }
+  confirm();
 }
 
 World::~World() {
@@ -97,6 +98,11 @@ World::Session World::session(const domain::Binding& binding, const std::string&
   request.audience = std::string(kGateway) + "/u/" + upstream;
   auto opened = must(rt::block_on(authority->open_task(std::move(request))), "open");
   return {opened.task.id, opened.token->token};
+}
+
+void World::confirm() {
+  authority->confirm_view();
+  flush();  // behind it
 }
 
 store::Seq World::flush() {

@@ -47,6 +47,8 @@ class World {
   Session session(const domain::Binding& binding, const std::string& upstream);
   authority::OpenRequest order(const domain::Binding& binding, const std::string& upstream) const;
 
+  // The view counts from now on, as the reaper would have it.
+  void confirm();
   // Waits until everything recorded so far is on disk; returns the number of events.
   store::Seq flush();
 
