@@ -93,6 +93,13 @@ Result<StatusDocument> StatusLists::document(std::int64_t number, const std::str
 
 Status StatusLists::known(std::int64_t number, WallTime now) {
   if (const auto at = lists_.find(number); at != lists_.end() && at->second.known) return {};
+  // Whoever asks need not be known: the numbers that they invent are looked for this often alone.
+  if (now >= counted_ + std::chrono::seconds(1) || now < counted_) {
+    counted_ = now;
+    looked_for_ = 0;
+  }
+  if (looked_for_++ >= kUnknownLists)
+    return fail(Errc::kLimit, "too many unknown status lists are asked for");
   const auto ends = STINT_TRY(store_.read([&](store::Reader& reader) {
     return reader.one<WallTime>("SELECT ends FROM status_list WHERE n = $1", number);
   }));
@@ -185,10 +192,14 @@ Status StatusLists::build(List& list, const std::string& uri, WallTime now, cons
 }
 
 Result<std::vector<std::int64_t>> StatusLists::numbers(WallTime now) {
-  return store_.read([&](store::Reader& reader) {
+  const std::lock_guard lock(mutex_);
+  if (listed_ && now >= *listed_ && now < *listed_ + std::chrono::seconds(1)) return list_numbers_;
+  list_numbers_ = STINT_TRY(store_.read([&](store::Reader& reader) {
     return reader.rows<std::int64_t>(
         "SELECT n FROM status_list WHERE ends > $1 ORDER BY n LIMIT 1000", now);
-  });
+  }));
+  listed_ = now;
+  return list_numbers_;
 }
 
 }  // namespace stint::authority

@@ -30,6 +30,8 @@ inline constexpr std::chrono::minutes kStatusRotation{10};  // a list takes new 
 inline constexpr std::chrono::seconds kStatusTtl{10}, kStatusLife{30};
 inline constexpr std::chrono::seconds kStatusFresh{5};  // then it is signed anew
 
+inline constexpr unsigned kUnknownLists = 32;  // that are looked for within a second
+
 // A list that takes new tokens. Its number is random, of 53 bits, so no two nodes ever share one,
 // and whoever sees it learns nothing of how many there are; its indexes are this process's alone.
 struct OpenStatusList {
@@ -75,11 +77,12 @@ class StatusLists {
       : store_(store), revocations_(revocations) {}
 
   using Sign = std::function<Result<std::string>(const jose::StatusListToken&)>;
-  // Errors: kNotFound "no such status list" (never was, or all its tokens have expired); the
-  // store's and those of `sign`.
+  // Errors: kNotFound "no such status list" (never was, or all its tokens have expired); kLimit
+  // "too many unknown status lists are asked for"; the store's and those of `sign`.
   Result<StatusDocument> document(std::int64_t number, const std::string& uri, WallTime now,
                                   const Sign& sign);
-  Result<std::vector<std::int64_t>> numbers(WallTime now);  // of those that are served
+  // Of those that are served, as of a second ago at most.
+  Result<std::vector<std::int64_t>> numbers(WallTime now);
 
  private:
   struct Entry {
@@ -103,6 +106,10 @@ class StatusLists {
   store::Store& store_;
   const Revocations& revocations_;
   std::mutex mutex_;
+  std::optional<WallTime> listed_;  // when list_numbers_ was read
+  std::vector<std::int64_t> list_numbers_;
+  WallTime counted_;  // since then
+  unsigned looked_for_ = 0;
   std::optional<store::Seq> next_;  // of what came after is not in entries_ yet
   std::unordered_map<std::int64_t, List> lists_;
 };

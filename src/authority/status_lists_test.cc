@@ -156,6 +156,22 @@ TEST_F(StatusListTest, IsGoneOnceItsTokensAre) {
             0);
 }
 
+TEST_F(StatusListTest, InventedNumbersDoNotKeepTheStoreBusy) {
+  const Held h = held();
+  EXPECT_EQ(standing(h), "valid");
+  const auto invented = [&] {
+    const auto got = authority->status_list(17);
+    return got ? std::string("served") : std::string(got.error().reason.text());
+  };
+  std::size_t looked_for = 0;
+  for (int i = 0; i < 1000; ++i) looked_for += invented() == "no such status list" ? 1 : 0;
+  EXPECT_LE(looked_for, kUnknownLists);
+  EXPECT_EQ(invented(), "too many unknown status lists are asked for");
+  EXPECT_EQ(standing(h), "valid") << "known ones are served meanwhile";
+  pass(1s);
+  EXPECT_EQ(invented(), "no such status list");
+}
+
 TEST_F(StatusListTest, ANodeThatCannotVouchGivesNone) {
   const auto one = held();
   clock.advance(1h);
