@@ -47,8 +47,11 @@ class Fixture : public testing::Test {
   }
   void TearDown() override { close_all(); }
 
+  virtual Result<std::unique_ptr<store::Store>> open_store() {
+    return testkit::open_test_store(dir.path(), clock, vfs);
+  }
   void open() {
-    store = must(testkit::open_test_store(dir.path(), clock, vfs));
+    store = must(open_store());
     keys = must(keys::KeyRing::open(*store, root, "stint.test", entropy, clock.wall()));
     vault = must(vault::Vault::open(*store, root, entropy));
     authority = must(Authority::open({*store, *keys, *vault, clock, entropy}, settings));

@@ -14,16 +14,25 @@ constexpr store::Sql kSubtree = R"sql(
     UNION SELECT t.id FROM task t JOIN subtree s ON t.parent = s.id)
   SELECT body FROM task WHERE id IN (SELECT id FROM subtree) AND state <> 'closed'
   ORDER BY depth, id)sql";
+constexpr store::Sql kPending =
+    "SELECT body FROM approval WHERE task = $1 AND state = 'pending' LIMIT 1000";
 
 }  // namespace
 
 Result<Closed> Authority::Impl::close_subtree(store::Tx& tx, Changes& changes, TaskId root,
                                               domain::How how, const Actor& actor, WallTime at) {
+  announce_task(tx, root);
+  tx.announce(kSubtree, root);
+  tx.announce(kPending, root);
   const auto root_task = load_task(tx, root);
   if (!root_task) return fail(root_task.error());
   Closed closed{.task = root, .how = root_task->how.value_or(how)};
+  std::vector<domain::Task> open;
   for (const std::string& body : tx.rows<std::string>(kSubtree, root)) {
-    domain::Task task = STINT_TRY(domain::decode_task(body));
+    open.push_back(STINT_TRY(domain::decode_task(body)));
+    if (open.back().id != root) tx.announce(kPending, open.back().id);
+  }
+  for (domain::Task& task : open) {
     if (!task.budget.requests && !task.budget.bytes_out)
       if (const auto live = view.find(task.id, parts.clock.mono())) task.spend = (*live)->spend();
     domain::close(task, task.id == root ? how : domain::How::kParentClosed, at);
@@ -48,8 +57,7 @@ Result<Closed> Authority::Impl::close_subtree(store::Tx& tx, Changes& changes, T
 // Nobody is asked any more, and whoever waits for an answer hears so at once.
 Status Authority::Impl::settle_approvals(store::Tx& tx, Changes& changes, TaskId task,
                                          WallTime at) {
-  for (const auto& body : tx.rows<std::string>(
-           "SELECT body FROM approval WHERE task = $1 AND state = 'pending' LIMIT 1000", task)) {
+  for (const auto& body : tx.rows<std::string>(kPending, task)) {
     domain::Approval a = STINT_TRY(domain::decode_approval(body));
     a.state = domain::ApprovalState::kExpired;
     ++a.version;

@@ -8,6 +8,10 @@
 namespace stint::authority {
 namespace {
 
+constexpr store::Sql kAnswers =
+    "SELECT body FROM approval WHERE task = $1 AND state IN "
+    "('pending', 'granted', 'refused') ORDER BY created DESC LIMIT 1000";
+
 // What one call may take from a budget of bytes before its response is known.
 constexpr std::int64_t kByteReserve = 16 * 1024 * 1024;
 
@@ -117,9 +121,7 @@ Permit Authority::Impl::permit_for(const CallRequest& r, std::shared_ptr<const D
 Result<std::optional<std::int64_t>> Authority::Impl::claim(store::Tx& tx, Changes& changes,
                                                            const CallRequest& r, WallTime at) {
   STINT_TRY(keys::still_signs(tx, r.kid, std::nullopt));
-  const auto revoked =
-      tx.one<std::int64_t>("SELECT 1 FROM token WHERE jti = $1 AND revoked IS NOT NULL", r.token);
-  if (revoked) return fail(Errc::kRevoked, "the token is revoked");
+  STINT_TRY(not_revoked(tx, r.token));
   std::vector<domain::Task> rows;
   std::optional<std::int64_t> bytes;
   bool any_budget = false;
@@ -205,6 +207,8 @@ rt::Co<Result<Verdict>> Authority::decide(CallRequest request) {
     const auto claimed = co_await impl->commit(
         [impl, r = std::move(request), dir, events = std::move(events), now](
             store::Tx& tx, Changes& changes) -> Result<std::optional<std::int64_t>> {
+          impl->announce(tx, r.task, r.token);
+          keys::announce_key(tx, r.kid);
           STINT_TRY(Impl::same_directory(tx, *dir));
           const auto bytes = STINT_TRY(impl->claim(tx, changes, r, now));
           tx.append(events);
@@ -229,6 +233,9 @@ Result<Verdict> Authority::Impl::ask_in(store::Tx& tx, Changes& changes, const C
                                         const policy::Facts& facts,
                                         const policy::Decision& decision, DecisionId id,
                                         WallTime at) {
+  announce(tx, r.task, r.token);
+  keys::announce_key(tx, r.kid);
+  tx.announce(kAnswers, r.task);
   STINT_TRY(same_directory(tx, *dir));
   STINT_TRY(keys::still_signs(tx, r.kid, std::nullopt));
   const domain::Task task = STINT_TRY(live_rows(tx, r.task, r.token, at)).front();
@@ -240,10 +247,7 @@ Result<Verdict> Authority::Impl::ask_in(store::Tx& tx, Changes& changes, const C
   const crypto::Digest digest = domain::digest(r.call);
   std::optional<domain::Approval> pending;
   std::size_t open = 0;
-  for (const auto& body :
-       tx.rows<std::string>("SELECT body FROM approval WHERE task = $1 AND state IN "
-                            "('pending', 'granted', 'refused') ORDER BY created DESC LIMIT 1000",
-                            r.task)) {
+  for (const auto& body : tx.rows<std::string>(kAnswers, r.task)) {
     domain::Approval a = STINT_TRY(domain::decode_approval(body));
     const bool same = crypto::equal(crypto::view(a.call_digest), crypto::view(digest));
     const bool current = at < a.expires;

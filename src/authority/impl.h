@@ -173,6 +173,7 @@ class Authority::Impl {
 
   // --- rows (rows.cc) ---
   static Result<domain::Task> load_task(store::Reader& reader, TaskId id);
+  static void announce_task(store::Tx& tx, TaskId id);  // that load_task() comes soon
   static void insert_task(store::Tx& tx, const domain::Task& task);
   static void update_task(store::Tx& tx, const domain::Task& task);
   static void insert_approval(store::Tx& tx, const domain::Approval& approval);
@@ -265,6 +266,11 @@ class Authority::Impl {
   static Status same_directory(store::Tx& tx, const Directory& dir);
   // The row, with what the view knows of its activity.
   Result<domain::Task> load_active(store::Reader& reader, TaskId id) const;
+  // Says that the command will read the directory's version, the task and all above it and, when
+  // given, whether the token is revoked.
+  void announce(store::Tx& tx, TaskId task, std::optional<TokenId> token) const;
+  static void announce_directory(store::Tx& tx);
+  static Status not_revoked(store::Reader& reader, TokenId token);
   // Inside the transaction: the task and all above it as their rows say, each live; `token`, when
   // given, not revoked. The rows know what no view may yet: a close in this very batch.
   Result<std::vector<domain::Task>> live_rows(store::Reader& reader, TaskId task,

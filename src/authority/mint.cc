@@ -217,6 +217,8 @@ rt::Co<Result<MintResult>> Authority::Impl::mint(MintRequest request, Refusal* r
   auto committed = co_await commit([this, dir, handle = *handle, draft = *draft, at,
                                     spend = std::move(request.spend)](
                                        store::Tx& tx, Changes& changes) -> Result<domain::Task> {
+    announce(tx, handle.task, std::nullopt);
+    keys::announce_key(tx, draft.event.kid);
     STINT_TRY(spend_once(tx, spend));
     STINT_TRY(same_directory(tx, *dir));
     domain::Task row = STINT_TRY(live_rows(tx, handle.task, std::nullopt, at)).front();

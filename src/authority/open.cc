@@ -9,6 +9,14 @@
 namespace stint::authority {
 namespace {
 
+constexpr store::Sql kOfReference =
+    "SELECT body FROM task WHERE reference = $1 AND state <> 'closed' LIMIT 1000";
+constexpr store::Sql kOpenChildren =
+    "SELECT count(*) FROM (SELECT 1 FROM task WHERE parent = $1 AND state <> 'closed' LIMIT $2) "
+    "AS found";
+constexpr store::Sql kChildren =
+    "SELECT count(*) FROM (SELECT 1 FROM task WHERE parent = $1 LIMIT $2) AS found";
+
 // Children of one task over its whole life, open or not: each is an event that its receipt lists.
 constexpr std::size_t kMostChildren = 1024;
 static_assert(kMostChildren <= audit::kMaxLife / 4);
@@ -19,9 +27,7 @@ Status reference_is_free(store::Tx& tx, const domain::Task& task) {
   const auto exclusive = [](const domain::Task& t) {
     return std::ranges::any_of(t.grants, &domain::Grant::exclusive);
   };
-  for (const auto& body : tx.rows<std::string>(
-           "SELECT body FROM task WHERE reference = $1 AND state <> 'closed' LIMIT 1000",
-           task.reference)) {
+  for (const auto& body : tx.rows<std::string>(kOfReference, task.reference)) {
     const auto other = STINT_TRY(domain::decode_task(body));
     if (task.parent && (other.id == *task.parent))
       continue;  // a child works on its parent's ticket
@@ -67,15 +73,10 @@ Status Authority::Impl::may_have_child(store::Tx& tx, const Above& parent,
   const auto rows = STINT_TRY(live_rows(tx, parent.task, parent.token, at));
   STINT_TRY(domain::within_parent(child, rows.front()));
   const std::size_t most = settings.limits.max_children;
-  const auto open = tx.one<std::size_t>(
-      "SELECT count(*) FROM (SELECT 1 FROM task WHERE parent = $1 AND state <> 'closed' LIMIT $2) "
-      "AS found",
-      parent.task, most);
+  const auto open = tx.one<std::size_t>(kOpenChildren, parent.task, most);
   if (tx.error()) return fail(*tx.error());
   if (open.value_or(most) >= most) return fail(Errc::kLimit, "the task has too many open children");
-  const auto ever = tx.one<std::size_t>(
-      "SELECT count(*) FROM (SELECT 1 FROM task WHERE parent = $1 LIMIT $2) AS found", parent.task,
-      kMostChildren);
+  const auto ever = tx.one<std::size_t>(kChildren, parent.task, kMostChildren);
   if (tx.error()) return fail(*tx.error());
   if (ever.value_or(kMostChildren) >= kMostChildren)
     return fail(Errc::kLimit, "the task has had too many children");
@@ -121,6 +122,16 @@ rt::Co<Result<Opened>> Authority::Impl::open_with(domain::Task task, OpenRequest
                                spend = std::move(request.spend), actor = request.actor](
                                   store::Tx& tx, Changes& changes) -> Result<bool> {
     // Agent, human and policies as they were judged: a leaver's removal may be in this very batch.
+    if (parent) {
+      announce(tx, parent->task, parent->token);
+      keys::announce_key(tx, parent->kid);
+      tx.announce(kOpenChildren, parent->task, settings.limits.max_children);
+      tx.announce(kChildren, parent->task, kMostChildren);
+    } else {
+      announce_directory(tx);
+    }
+    if (draft) keys::announce_key(tx, draft->event.kid);
+    if (!task.reference.empty()) tx.announce(kOfReference, task.reference);
     STINT_TRY(same_directory(tx, *dir));
     STINT_TRY(spend_once(tx, spend));
     if (parent) STINT_TRY(may_have_child(tx, *parent, task, at));

@@ -11,16 +11,22 @@ std::optional<std::string_view> text_or_null(std::string_view s) {
   return s.empty() ? std::nullopt : std::optional(s);
 }
 
+constexpr store::Sql kTask = "SELECT body FROM task WHERE id = $1";
+constexpr store::Sql kRevoked = "SELECT 1 FROM token WHERE jti = $1 AND revoked IS NOT NULL";
+constexpr store::Sql kDirectory = "SELECT value FROM meta WHERE key = 'directory_version'";
+
 }  // namespace
 
 bool has_budget(const domain::Task& task) { return task.budget.requests || task.budget.bytes_out; }
 
 Result<domain::Task> Authority::Impl::load_task(store::Reader& reader, TaskId id) {
-  const auto body = reader.one<std::string>("SELECT body FROM task WHERE id = $1", id);
+  const auto body = reader.one<std::string>(kTask, id);
   if (reader.error()) return fail(*reader.error());
   if (!body) return fail(Errc::kNotFound, "no such task");
   return domain::decode_task(*body);
 }
+
+void Authority::Impl::announce_task(store::Tx& tx, TaskId id) { tx.announce(kTask, id); }
 
 Result<domain::Task> Authority::Impl::load_active(store::Reader& reader, TaskId id) const {
   domain::Task task = STINT_TRY(load_task(reader, id));
@@ -40,15 +46,33 @@ Result<std::vector<domain::Task>> Authority::Impl::live_rows(store::Reader& read
     STINT_TRY(domain::live(rows.back(), at));
     next = rows.back().parent;
   }
-  if (token && reader.one<std::int64_t>(
-                   "SELECT 1 FROM token WHERE jti = $1 AND revoked IS NOT NULL", *token))
-    return fail(Errc::kRevoked, "the token is revoked");
+  if (token) STINT_TRY(not_revoked(reader, *token));
   if (reader.error()) return fail(*reader.error());
   return rows;
 }
 
+Status Authority::Impl::not_revoked(store::Reader& reader, TokenId token) {
+  if (reader.one<std::int64_t>(kRevoked, token))
+    return fail(Errc::kRevoked, "the token is revoked");
+  if (reader.error()) return fail(*reader.error());
+  return {};
+}
+
+void Authority::Impl::announce_directory(store::Tx& tx) { tx.announce(kDirectory); }
+
+// What the view knows to be above the task: if the rows say otherwise, they are read all the same.
+void Authority::Impl::announce(store::Tx& tx, TaskId task, std::optional<TokenId> token) const {
+  announce_directory(tx);
+  for (std::optional<TaskId> next = task; next;) {
+    announce_task(tx, *next);
+    const auto live = view.find(*next, parts.clock.mono());
+    next = live ? (*live)->task()->parent : std::nullopt;
+  }
+  if (token) tx.announce(kRevoked, *token);
+}
+
 Status Authority::Impl::same_directory(store::Tx& tx, const Directory& dir) {
-  const auto text = tx.one<std::string>("SELECT value FROM meta WHERE key = 'directory_version'");
+  const auto text = tx.one<std::string>(kDirectory);
   if (tx.error()) return fail(*tx.error());
   if (text.value_or("0") != std::to_string(dir.version()))
     return fail(Errc::kUnavailable, "the configuration changed meanwhile");

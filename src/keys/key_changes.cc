@@ -186,6 +186,8 @@ bool KeyChanges::finish() {
   return true;
 }
 
+void announce_key(store::Tx& tx, std::string_view kid) { tx.announce(kOneKey, kid); }
+
 Status still_signs(store::Reader& reader, std::string_view kid, std::optional<WallTime> expires) {
   using Columns = std::tuple<std::string, std::optional<WallTime>, std::optional<WallTime>>;
   const auto row = reader.one<Columns>(kOneKey, kid);

@@ -47,6 +47,10 @@ class Connection {
   virtual Result<Cursor*> start(Sql sql, std::span<const Param> parameters) = 0;
   // A statement that changes rows is carried through, whether its rows were taken or not.
   virtual Result<Effect> finish(Cursor& cursor) = 0;
+  // That this very read comes soon, from the command under way. Over a wire it is sent at once, and
+  // waited for with the next statement that is: its answer may be as old as the announcement, but
+  // not older than a change of a table that it names.
+  virtual Status announce(Sql, std::span<const Param>) { return {}; }
   // One that changes rows and of which nobody asks how many. Its error may come with any later call
   // that waits for the database, at the latest commit(): may_retry() is true then, and in the run
   // after it each put() answers for itself.
@@ -60,6 +64,8 @@ class ReadConnection : public Connection {
   virtual Status begin() = 0;  // a snapshot that holds everything that was acknowledged before
   virtual Status end() = 0;
   virtual bool usable() const = 0;  // false: it broke, open another
+  // From now on requests wait for it: a database that is silent is given up soon.
+  virtual void be_prompt() {}
 };
 
 // The connection of a store's writer. After an error of begin(), write_log() or commit(), and once
@@ -94,6 +100,9 @@ class Feed {
   // Calls `done` from the feed's thread once everything that was committed before this call has
   // been delivered, or with the error that came instead.
   virtual void sync(std::function<void(Status)> done) = 0;
+  // The database has not answered for longer than one that is well would take: what asks it would
+  // wait in vain. Any thread.
+  virtual bool silent() const { return false; }
   virtual void stop() = 0;  // idempotent; what still waits in sync() is refused
 };
 

@@ -95,7 +95,13 @@ std::unique_ptr<Feed> PostgresDatabase::make_feed(Delivery& delivery) {
 Status PgReader::renew() {
   unanswered_ = false;
   session_ = STINT_TRY(database_->reading_session());
+  if (prompt_) session_->be_prompt();
   return session_->defer(kRead);
+}
+
+void PgReader::be_prompt() {
+  prompt_ = true;
+  session_->be_prompt();
 }
 
 Result<Cursor*> PgReader::start(Sql sql, std::span<const Param> parameters) {
@@ -150,6 +156,16 @@ Status PgWriter::begin_savepoint() {
   return {};
 }
 
+void PgWriter::begin_command() {
+  savepoint_due_ = true;
+  session_->withdraw();
+}
+
+Status PgWriter::announce(Sql sql, std::span<const Param> parameters) {
+  STINT_TRY(begin_savepoint());
+  return session_->announce(sql, parameters);
+}
+
 Result<Cursor*> PgWriter::start(Sql sql, std::span<const Param> parameters) {
   STINT_TRY(begin_savepoint());
   STINT_TRY(allowed(sql));
@@ -170,6 +186,7 @@ Result<Effect> PgWriter::put(Sql sql, std::span<const Param> parameters) {
 }
 
 Status PgWriter::end_command(bool keep) {
+  session_->withdraw();
   savepoint_due_ = false;
   if (!std::exchange(savepoint_begun_, false)) return {};
   if (keep) return session_->defer(kRelease);

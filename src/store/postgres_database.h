@@ -47,12 +47,14 @@ class PgReader final : public ReadConnection {
   Status begin() override;
   Status end() override;
   bool usable() const override { return !session_->dead(); }
+  void be_prompt() override;
 
  private:
   Status renew();
   const PostgresDatabase* const database_;
   std::unique_ptr<PgSession> session_;
   bool unanswered_ = false;  // nothing of this snapshot was seen yet
+  bool prompt_ = false;
 };
 
 class PgWriter final : public WriteConnection {
@@ -67,7 +69,8 @@ class PgWriter final : public WriteConnection {
   Status write_log(const EventBatch& batch, std::span<const EventView> events) override;
   Status commit() override;
   void abandon() override;
-  void begin_command() override { savepoint_due_ = true; }
+  void begin_command() override;
+  Status announce(Sql sql, std::span<const Param> parameters) override;
   Status end_command(bool keep) override;
   bool lost() const override;
   bool in_doubt() const override { return in_doubt_; }

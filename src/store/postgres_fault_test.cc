@@ -343,8 +343,22 @@ TEST(PostgresFault, AFrozenServerIsNotWaitedForLong) {
   EXPECT_EQ(write.error().code, Errc::kUnavailable);
   EXPECT_LT(SystemClock().mono() - start, std::chrono::seconds(30));
   EXPECT_FALSE(node->health().writable);
+  // Now that it is known to be silent nobody waits: each of these would for seconds.
+  const auto get = [&] {
+    return node->read([](Reader& r) { return r.one<std::string>(kGet, "a"); });
+  };
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(why(get()), "the database does not answer");
+    std::promise<Status> synced;
+    node->sync([&](Status s) { synced.set_value(s); });
+    const Status s = synced.get_future().get();
+    ASSERT_FALSE(s.has_value());
+    ASSERT_EQ(s.error().reason.text(), "the database does not answer");
+  }
+  EXPECT_LT(SystemClock().mono() - start, std::chrono::seconds(60));
   server.thaw();
   EXPECT_TRUE(soon([&] { return node->health().writable && node.sync(); }));
+  EXPECT_EQ(*get(), "1");
   ASSERT_TRUE(node->write_sync(put("c", "1")).has_value());
   EXPECT_THAT(log_of(*node), ElementsAre("a=1", "c=1")) << "what was refused did not come later";
 }

@@ -30,7 +30,7 @@ void PostgresFeed::start() {
   const std::lock_guard lock(stop_mutex_);
   {
     const std::lock_guard started(mutex_);
-    following_ = true;
+    if (!std::exchange(following_, true)) answered_ = std::chrono::steady_clock::now();
   }
   if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
 }
@@ -38,6 +38,11 @@ void PostgresFeed::start() {
 void PostgresFeed::wake() const {
   const std::uint64_t one = 1;
   (void)!::write(wake_, &one, sizeof one);
+}
+
+bool PostgresFeed::silent() const {
+  const MonoTime answered = answered_.load();
+  return answered != MonoTime() && std::chrono::steady_clock::now() - answered > kSilent;
 }
 
 void PostgresFeed::sync(std::function<void(Status)> done) {
@@ -102,7 +107,10 @@ Status PostgresFeed::connect() {
   }
   if (!reading_ || !reading_->usable()) {
     // Not one that another session may silently stand in for: each new one is checked.
-    reading_ = std::make_unique<PgReader>(nullptr, STINT_TRY(database_.reading_session()));
+    auto session = STINT_TRY(database_.reading_session());
+    session->be_prompt();
+    session->note_answers(answered_);
+    reading_ = std::make_unique<PgReader>(nullptr, std::move(session));
     checked_ = false;
   }
   return {};

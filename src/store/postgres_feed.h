@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -19,12 +20,14 @@ class PostgresFeed final : public Feed {
  public:
   static constexpr std::chrono::milliseconds kPeriod{250};
   static constexpr std::chrono::milliseconds kPolled{50};  // where nothing is announced
+  static constexpr std::chrono::seconds kSilent{2};        // of many such periods
 
   PostgresFeed(PostgresDatabase& database, const PostgresTarget& target, Delivery& delivery);
   ~PostgresFeed() override { PostgresFeed::stop(); }
   PostgresFeed(const PostgresFeed&) = delete;
 
   void start() override;
+  bool silent() const override;
   void sync(std::function<void(Status)> done) override;
   void stop() override;
 
@@ -42,8 +45,9 @@ class PostgresFeed final : public Feed {
   Delivery& delivery_;
   std::unique_ptr<PgSession> listening_;  // the thread's, like the next
   std::unique_ptr<ReadConnection> reading_;
-  bool checked_ = false;  // that reading_ shows the same log
-  bool well_ = true;      // said once
+  bool checked_ = false;            // that reading_ shows the same log
+  bool well_ = true;                // said once
+  std::atomic<MonoTime> answered_;  // when the database did so last; of no time before start()
 
   const int wake_;  // eventfd
   std::mutex mutex_;

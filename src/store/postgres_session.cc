@@ -47,7 +47,10 @@ constexpr const char* kSetUp =
     "SELECT set_config(s.name, w.value, false) FROM pg_settings s JOIN (VALUES ('jit', 'off'),"
     " ('tcp_keepalives_idle', '2'), ('tcp_keepalives_interval', '1'),"
     " ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '5000'),"
-    " ('transaction_timeout', '15000')) w (name, value) ON s.name = w.name";
+    " ('transaction_timeout', '15000'),"
+    // Each statement has its index. A plan that was made while its tables were empty, and is kept,
+    // would read them from end to end when they are full.
+    " ('enable_seqscan', 'off')) w (name, value) ON s.name = w.name";
 
 // A session that was refused has told why in words; with this verbosity the SQLSTATE is in them.
 Error PgSession::refusal(PGconn* connection) {
@@ -201,8 +204,9 @@ Status PgSession::flush_and_read(MonoTime until) {
 }
 
 Result<PgResult> PgSession::receive() {
-  const MonoTime until = std::chrono::steady_clock::now() + kAnswer;
+  const MonoTime until = std::chrono::steady_clock::now() + patience_;
   while (PQisBusy(connection_.get()) != 0) STINT_TRY(flush_and_read(until));
+  if (answered_at_ != nullptr) answered_at_->store(std::chrono::steady_clock::now());
   return PgResult(PQgetResult(connection_.get()));
 }
 
@@ -227,7 +231,10 @@ Result<PgResult> PgSession::collect() {
       if (status != PGRES_PIPELINE_ABORTED && due == Due::kPut) put_failed_ = may_retry_ = true;
       if (PQstatus(connection_.get()) == CONNECTION_BAD) return died();
     }
-    last = std::move(result);
+    if (due == Due::kAnnounced)
+      announced_.answered(status == PGRES_TUPLES_OK ? std::move(result) : nullptr);
+    else
+      last = std::move(result);
     const PgResult end = STINT_TRY(receive());  // a null after each statement
     if (end) return died();
   }
@@ -249,6 +256,7 @@ Result<PgStatement*> PgSession::prepare(Sql sql) {
   auto made = std::make_unique<PgStatement>();
   made->name = "s" + std::to_string(next_name_++);
   made->doing = PgStatement::does(sql.text());
+  made->changing = PgStatement::changes(sql.text());
   if (PQsendPrepare(connection_.get(), made->name.c_str(), sql.text(), 0, nullptr) != 1)
     return died();
   due_.push_back(Due::kStatement);
@@ -284,6 +292,7 @@ Status PgSession::send(PgStatement& statement, std::span<const Param> parameters
                           values.data(), sizes.data(), formats.data(), 1) != 1)
     return died();
   due_.push_back(due);
+  if (!statement.changing.empty()) announced_.changed(statement.changing);
   return {};
 }
 
@@ -291,12 +300,33 @@ Result<PgStatement*> PgSession::run(Sql sql, std::span<const Param> parameters) 
   if (dead_) return died();
   PgStatement* const statement = STINT_TRY(prepare(sql));
   if (statement->rows) return fail(Errc::kInternal, "statement inside itself");
-  STINT_TRY(send(*statement, parameters, Due::kStatement));
-  STINT_TRY(send_sync());
-  statement->rows = STINT_TRY(collect());
+  // An announcement that was made in vain, or failed, is as if it had not been.
+  if (announced_.has(*statement, parameters)) {
+    statement->rows = announced_.take(*statement, parameters);
+    if (!statement->rows) {
+      STINT_TRY(send_sync());
+      STINT_TRY(collect());
+      statement->rows = announced_.take(*statement, parameters);
+    }
+  }
+  if (!statement->rows) {
+    STINT_TRY(send(*statement, parameters, Due::kStatement));
+    STINT_TRY(send_sync());
+    statement->rows = STINT_TRY(collect());
+  }
   statement->at = -1;
   statement->count = PQntuples(statement->rows.get());
   return statement;
+}
+
+Status PgSession::announce(Sql sql, std::span<const Param> parameters) {
+  if (dead_) return died();
+  PgStatement* const statement = STINT_TRY(prepare(sql));
+  if (statement->doing != PgStatement::Does::kReads)
+    return fail(Errc::kInternal, "only reads are announced");
+  STINT_TRY(send(*statement, parameters, Due::kAnnounced));
+  announced_.sent(*statement, sql.text(), parameters);
+  return unsynced_ < kUnsynced ? Status() : send_sync();  // as in defer()
 }
 
 Status PgSession::defer(Sql sql, std::span<const Param> parameters) {

@@ -2,6 +2,7 @@
 
 #include <libpq-fe.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "database.h"
+#include "postgres_announced.h"
 #include "postgres_statement.h"
 #include "postgres_target.h"
 #include "stint/base/clock.h"
@@ -31,6 +33,8 @@ class PgSession {
   // How long any answer is waited for. Longer than the server's own limits, so that these speak
   // first.
   static constexpr std::chrono::seconds kAnswer{12};
+  // The same for what a request may be waiting for on its loop.
+  static constexpr std::chrono::seconds kPrompt{3};
   static constexpr std::chrono::seconds kConnect{5};
   static constexpr std::chrono::seconds kConnectOne{2};  // each of several hosts
 
@@ -59,6 +63,10 @@ class PgSession {
   Status defer(Sql sql, std::span<const Param> parameters = {});
   // The same for one that is not known to be right: when it fails, put_failed() and may_retry().
   Status put(Sql sql, std::span<const Param> parameters);
+  // Sends a read whose rows run() is asked for soon, with the same parameters.
+  Status announce(Sql sql, std::span<const Param> parameters);
+  // What was announced is wanted no more.
+  void withdraw() { announced_.forget(); }
   // Waits for every answer that is due.
   Status sync();
   // Sends what is deferred, and waits for nothing: its errors are dropped.
@@ -75,6 +83,11 @@ class PgSession {
   };
   std::vector<Notice> notices();
 
+  // From now on no answer is waited for longer than this.
+  void be_prompt() { patience_ = kPrompt; }
+  // Where each answer's time is kept, which outlives the session.
+  void note_answers(std::atomic<MonoTime>& at) { answered_at_ = &at; }
+
   bool dead() const { return dead_; }
   // The transaction can do nothing any more but be rolled back (to its savepoint).
   bool failed() const { return PQtransactionStatus(connection_.get()) == PQTRANS_INERROR; }
@@ -90,7 +103,7 @@ class PgSession {
   int server_process() const { return PQbackendPID(connection_.get()); }
 
  private:
-  enum class Due : std::uint8_t { kStatement, kPut, kDropped, kSync };
+  enum class Due : std::uint8_t { kStatement, kPut, kAnnounced, kDropped, kSync };
   explicit PgSession(PGconn* connection) : connection_(connection) {}
   static Result<std::unique_ptr<PgSession>> open(PGconn* started, std::chrono::seconds limit);
   static Error refusal(PGconn* connection);
@@ -106,7 +119,10 @@ class PgSession {
 
   std::unique_ptr<PGconn, PgFree> connection_;
   std::unordered_map<const char*, std::unique_ptr<PgStatement>> statements_;
+  std::chrono::seconds patience_ = kAnswer;
+  std::atomic<MonoTime>* answered_at_ = nullptr;
   std::deque<Due> due_;
+  PgAnnounced announced_;
   unsigned next_name_ = 0;    // never used twice: a preparation that failed may have left its name
   std::size_t unsynced_ = 0;  // bytes of parameters since the last sync
   bool dead_ = false, silent_ = false;

@@ -74,7 +74,18 @@ Status PgBound::bind(Oid type, const Param& p) {
   __builtin_trap();
 }
 
+std::string_view PgStatement::changes(std::string_view sql) {
+  const auto verb = word(sql);
+  if (verb == "INSERT" || verb == "DELETE") {
+    (void)word(sql);  // INTO, FROM
+  } else if (verb != "UPDATE") {
+    return {};
+  }
+  return word(sql);
+}
+
 PgStatement::Does PgStatement::does(std::string_view sql) {
+  const std::string_view all = sql;
   const auto verb = word(sql);
   if (verb == "SELECT") return Does::kReads;
   if (verb == "WITH") {  // a query, also a recursive one; what it changes could not be told
@@ -82,13 +93,9 @@ PgStatement::Does PgStatement::does(std::string_view sql) {
     const bool changes = has("INSERT") || has("UPDATE") || has("DELETE") || has("MERGE");
     return changes ? Does::kOther : Does::kReads;
   }
+  const auto table = changes(all);
+  if (table.empty()) return Does::kOther;
   const bool removes = verb == "DELETE";
-  if (verb == "INSERT" || removes) {
-    (void)word(sql);  // INTO, FROM
-  } else if (verb != "UPDATE") {
-    return Does::kOther;
-  }
-  const auto table = word(sql);
   if (is_log(table)) return Does::kWritesLog;
   const bool quiet = is_bookkeeping(table) || (removes && (table == "token" || table == "handle"));
   return quiet ? Does::kChangesBookkeeping : Does::kChangesState;

@@ -28,6 +28,8 @@ class PgStatement final : public Cursor {
   // What the text says: a command may read anything, and change rows of every table but the log's.
   enum class Does : std::uint8_t { kReads, kChangesBookkeeping, kChangesState, kWritesLog, kOther };
   static Does does(std::string_view sql);
+  // The table that it changes; "" of one that changes none, or of kOther.
+  static std::string_view changes(std::string_view sql);
 
   Result<bool> next() override;
   ColumnType type(int column) const override;
@@ -38,8 +40,9 @@ class PgStatement final : public Cursor {
   friend class PgSession;
   std::string name;
   Does doing = Does::kOther;
-  std::vector<Oid> types;  // of its parameters, as the server inferred them
-  PgResult rows;           // null: not under way
+  std::string_view changing;  // the table of changes()
+  std::vector<Oid> types;     // of its parameters, as the server inferred them
+  PgResult rows;              // null: not under way
   int at = -1, count = 0;
 };
 

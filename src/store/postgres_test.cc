@@ -13,6 +13,7 @@
 #include <fstream>
 
 #include "contract_for_test.h"
+#include "postgres_announced.h"
 #include "postgres_feed.h"
 
 namespace stint::store {
@@ -409,6 +410,17 @@ TEST(PostgresOpen, WithoutNotificationsTheLogIsAskedFor) {
   }
   EXPECT_LT(SystemClock().mono() - start, 8 * PostgresFeed::kPeriod)
       << "asked for more often than where commits are announced";
+}
+
+TEST(PostgresAnnounced, KnowsWhichTablesAReadNames) {
+  using A = PgAnnounced;
+  EXPECT_TRUE(A::reads("SELECT body FROM task WHERE id = $1", "task"));
+  EXPECT_TRUE(A::reads("SELECT 1 FROM token k\n  JOIN task t ON t.id = k.task", "task"));
+  EXPECT_TRUE(A::reads("SELECT 1 FROM (SELECT 1 FROM task) AS x", "task"));
+  EXPECT_TRUE(A::reads("SELECT 1 FROM token, task", "task"));
+  EXPECT_FALSE(A::reads("SELECT body FROM approval WHERE task = $1", "task"));
+  EXPECT_FALSE(A::reads("SELECT first FROM event_task WHERE 1", "task"));
+  EXPECT_FALSE(A::reads("SELECT first FROM task_event WHERE 1", "task"));
 }
 
 }  // namespace

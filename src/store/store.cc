@@ -1,5 +1,6 @@
 #include "stint/store/store.h"
 
+#include <atomic>
 #include <mutex>
 
 #include "delivery.h"
@@ -14,8 +15,11 @@
 namespace stint::store {
 namespace {
 
+constexpr std::chrono::seconds kLongestWait{3};  // for a connection to read with
 constexpr std::size_t kMaxEvents = 10'000;
 constexpr std::size_t kMaxEventPage = 16 << 20;  // bytes
+
+constexpr Error kSilent{Errc::kUnavailable, "the database does not answer"};
 
 // Events read so far, up to a limit.
 class Page {
@@ -43,11 +47,12 @@ class Readers {
         returned_(threads.condition()),
         left_(std::max<std::size_t>(1, most)) {}
 
-  // Errors: the database's. Waits while all are taken.
+  // Errors: the database's; kUnavailable, all are taken and stay so.
   Result<std::unique_ptr<ReadConnection>> take() {
     {
       std::unique_lock lock(mutex_);
-      returned_->wait(lock, [this] { return !free_.empty() || left_ > 0; });
+      if (!returned_->wait_for(lock, kLongestWait, [this] { return !free_.empty() || left_ > 0; }))
+        return stint::fail(Errc::kUnavailable, "too many wait for the database");
       if (!free_.empty()) {
         auto connection = std::move(free_.back());
         free_.pop_back();
@@ -117,6 +122,7 @@ class Store::Impl {
   const std::unique_ptr<Feed> feed;  // of a shared database
   Readers readers;
   Writer writer;
+  std::atomic<bool> serving = false;  // somebody follows: what was to be read at length was read
 };
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -171,7 +177,10 @@ Status Store::record(const EventRun& events, Tells tells) {
 }
 
 Status Store::with_reader(const std::function<void(Reader&)>& f) {
+  // Whoever asks may hold up a loop that others wait for.
+  if (impl_->feed && impl_->feed->silent()) return fail(kSilent);
   auto connection = STINT_TRY(impl_->readers.take());
+  if (impl_->serving.load(std::memory_order_relaxed)) connection->be_prompt();
   const Status status = read_on(*connection, f);
   impl_->readers.give_back(std::move(connection));
   return status;
@@ -180,6 +189,7 @@ Status Store::with_reader(const std::function<void(Reader&)>& f) {
 void Store::observe(Observer observer) { impl_->delivery.observe(std::move(observer)); }
 void Store::follow(Follower follower) {
   impl_->delivery.follow(std::move(follower));
+  impl_->serving = true;
   if (impl_->feed) impl_->feed->start();
 }
 
@@ -190,6 +200,7 @@ void Store::unfollow() {
 }
 
 void Store::sync(std::function<void(Status)> done) {
+  if (impl_->feed && impl_->feed->silent()) return done(fail(kSilent));
   if (impl_->feed) return impl_->feed->sync(std::move(done));
   submit([](Tx& tx) { tx.no_event(); }, std::move(done));
 }

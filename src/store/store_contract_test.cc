@@ -117,6 +117,58 @@ TEST_P(StoreContract, LaterCommandSeesEarlierOneOfTheSameCommit) {
   EXPECT_EQ(seen, "1");
 }
 
+// What was announced is read as if it had not been.
+TEST_P(StoreContract, AnAnnouncedReadSeesWhatAnyWouldSee) {
+  ASSERT_TRUE(store_->write_sync(put("a", "1")));
+  ASSERT_TRUE(store_->write_sync(put("b", "2")));
+  const auto done = store_->write_sync([&](Tx& tx) -> Result<bool> {
+    for (const char* name : {"a", "b", "none"}) tx.announce(kGet, name);
+    EXPECT_EQ(tx.one<std::string>(kGet, "b"), "2") << "in another order";
+    EXPECT_EQ(tx.one<std::string>(kGet, "none"), std::nullopt);
+    tx.put(kPut, "a", "3");
+    EXPECT_EQ(tx.one<std::string>(kGet, "a"), "3") << "changed since";
+    EXPECT_EQ(tx.one<std::string>(kGet, "b"), "2") << "again";
+    tx.announce(kGet, "a");
+    tx.announce(kGet, "a");
+    EXPECT_EQ(tx.run(kPut, "a", "4"), 1);
+    EXPECT_EQ(tx.one<std::string>(kGet, "a"), "4");
+    tx.announce(kGet, "a");  // and never made
+    tx.append(event("done"));
+    return true;
+  });
+  ASSERT_TRUE(done.has_value()) << done.error().reason.text();
+  // One command's announcement is not another's, also in the same commit.
+  testkit::HeldWriter hold(*store_);
+  std::vector<std::string> seen;
+  store_->submit(
+      [](Tx& tx) -> Status {
+        tx.announce(kGet, "a");
+        tx.put(kPut, "a", "5");
+        tx.append(event("undone"));
+        return fail(Errc::kDenied, "no");
+      },
+      [](Status) {});
+  store_->submit(
+      [&](Tx& tx) -> Status {
+        seen.push_back(tx.one<std::string>(kGet, "a").value_or(""));
+        tx.put(kPut, "a", "6");
+        tx.announce(kGet, "a");
+        tx.append(event("six"));
+        return {};
+      },
+      [](Status) {});
+  store_->submit(
+      [&](Tx& tx) -> Status {
+        seen.push_back(tx.one<std::string>(kGet, "a").value_or(""));
+        tx.no_event();
+        return {};
+      },
+      [](Status) {});
+  hold.release();
+  store_->stop();
+  EXPECT_EQ(seen, (std::vector<std::string>{"4", "6"}));
+}
+
 TEST_P(StoreContract, TxKeepsItsFirstError) {
   bool ran_on = false;
   expect_refused(

@@ -52,6 +52,12 @@ std::int64_t Reader::finish(Cursor& cursor) {
   return error_ ? 0 : effect->rows;
 }
 
+void Tx::announce_all(Sql sql, std::initializer_list<Param> parameters) {
+  if (error_) return;
+  if (const Status announced = connection_.announce(sql, parameters); !announced)
+    fail(announced.error());
+}
+
 std::int64_t Tx::run_all(Sql sql, std::initializer_list<Param> parameters) {
   Cursor* const cursor = start(sql, parameters);
   return cursor == nullptr ? 0 : finish(*cursor);

@@ -79,6 +79,8 @@ class KeyChanges {
   bool changed_ = false;
 };
 
+// Says that still_signs() comes soon (store::Tx::announce).
+void announce_key(store::Tx& tx, std::string_view kid);
 // Inside the transaction that records a token, or acts on one: whether this key's tokens count, and
 // would until `expires`. Errors: kUnavailable "the signing key changed meanwhile".
 Status still_signs(store::Reader& reader, std::string_view kid, std::optional<WallTime> expires);

@@ -196,7 +196,9 @@ class Store {
   Status record(const EventRun& events, Tells tells = Tells::kWhatWillHappen);
 
   // Runs `f(Reader&)` on this thread over one snapshot, which holds everything acknowledged before
-  // the call. Blocks while all read connections are taken: keep reads short, and paged.
+  // the call. Blocks while all read connections are taken: keep reads short, and paged. Of a shared
+  // database, once it is followed, for a few seconds at most, and not at all while it is known to
+  // be silent. Errors: kUnavailable "the database does not answer", the database's.
   template <class F>
   auto read(F f) -> Result<detail::ValueOf<F, Reader>> {
     using T = detail::ValueOf<F, Reader>;

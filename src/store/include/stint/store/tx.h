@@ -115,6 +115,14 @@ class Tx : public Reader {
     put_all(sql, {Param(parameters)...});
   }
 
+  // Says that this very read, with these parameters, comes soon: with a database that is asked over
+  // a wire, all that were announced are waited for together. A change of a table that it names
+  // takes the announcement back; nothing else may change what it reads.
+  template <class... A>
+  void announce(Sql sql, const A&... parameters) {
+    announce_all(sql, {Param(parameters)...});
+  }
+
   // Appends at the end of the log. The position is final once the command is acknowledged.
   // Errors: kTooLarge over kMaxEventBytes.
   Seq append(const EventBytes& event);
@@ -132,6 +140,7 @@ class Tx : public Reader {
   Tx(Connection& connection, EventBatch& events) : Reader(connection), events_(events) {}
   std::int64_t run_all(Sql sql, std::initializer_list<Param> parameters);
   void put_all(Sql sql, std::initializer_list<Param> parameters);
+  void announce_all(Sql sql, std::initializer_list<Param> parameters);
 
   // What the commit asks: the first error, or the rule that the command broke.
   std::optional<Error> verdict() const;
