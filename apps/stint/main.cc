@@ -4,10 +4,12 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
 
 #include "context.h"
 #include "files.h"
+#include "key_argument.h"
 #include "stint/codec/url.h"
 
 namespace stint::cli {
@@ -59,7 +61,9 @@ int run(int argc, char** argv) {
   add_about(app, ctx);
   add_documents(app, ctx);
   try {
-    app.parse(argc, argv);
+    auto words = with_key_last({argv + 1, argv + argc});
+    std::ranges::reverse(words);  // as the parser takes them
+    app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::kUsage);
   }

@@ -106,7 +106,7 @@ printf 'desk-test-value-4711\n' >"$R/secret/desk-key"
 cp "$ROOT"/policies/*.cedar "$R/policies/"
 printf '%s\n' '@id("worker-alone")' 'permit (principal == Agent::"worker", action == Action::"task.open", resource)' \
   'when { context.task.autonomous };' >"$R/policies/worker.cedar"
-printf 'listen: {control: "127.0.0.1:0", gateway: "127.0.0.1:0", operations: "127.0.0.1:0"}\naudit: {checkpoint_every: 1s}\nlimits: {drain_timeout: 2s}\nkeys: {publish_ahead: 1s}\n' >"$SPACE/stint.yaml"
+printf 'listen: {control: "127.0.0.1:0", gateway: "127.0.0.1:0", operations: "127.0.0.1:0"}\naudit: {checkpoint_every: 1s}\nlimits: {drain_timeout: 2s}\nkeys: {publish_ahead: 3s}\n' >"$SPACE/stint.yaml"
 
 "$STINT" serve --config "$SPACE/stint.yaml" >"$SPACE/serve.out" 2>"$SPACE/serve.log" & SERVER=$!
 PIDS+=("$SERVER")
@@ -385,6 +385,15 @@ test_keys_revoke_says_and_kills() {
   is "$(status_of "$STINT" keys revoke nothing --yes --json)" 1; has 'no such key'
   is "$(status_of "$STINT" keys revoke "$("$STINT" keys list --json | jq -r '.items[] | select(.use == "log").kid')" --yes)" 1
   has "the log's key is its identity"
+}
+test_keys_revoke_takes_every_id() {  # ids are base64url: one in 64 begins as options do
+  local id
+  for id in "-$(printf 'k%.0s' {1..42})" "--$(printf 'k%.0s' {1..41})"; do
+    is "$(status_of "$STINT" keys revoke "$id" --dry-run)" 1; has 'no such key'
+    is "$(status_of "$STINT" keys revoke --yes "$id" --json)" 1; has 'no such key'
+    is "$(status_of "$STINT" --home "$STINT_HOME" keys revoke --yes -- "$id")" 1; has 'no such key'
+  done
+  is "$(status_of "$STINT" keys revoke -k --yes)" 2
 }
 test_completion_and_man() {
   "$STINT" completion bash | bash -n
