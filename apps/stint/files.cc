@@ -8,9 +8,13 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
+#include <utility>
 
 namespace stint::cli {
 namespace {
+
+constexpr std::size_t kHeap = 64;  // more than a string keeps in itself
 
 class File {
  public:
@@ -28,19 +32,28 @@ class File {
 
 Result<std::string> read_all(int fd, std::size_t limit, std::size_t expected) {
   std::string out;
-  out.reserve(std::min(limit, expected) + 1);  // in one piece: growth leaves copies behind
+  // In one piece, since growth leaves copies behind; and on the heap, since moving a text that is
+  // not leaves one too.
+  out.reserve(std::max(kHeap, std::min(limit, expected) + 1));
   char buffer[16 * 1024];
+  std::optional<Error> error;
   for (;;) {
     const ssize_t n = ::read(fd, buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail(Errc::kIo, "file cannot be read");
     if (n == 0) break;
-    if (out.size() + static_cast<std::size_t>(n) > limit)
-      return fail(Errc::kTooLarge, "file is too large");
-    out.append(buffer, static_cast<std::size_t>(n));
+    if (n < 0) {
+      error = Error{Errc::kIo, "file cannot be read"};
+    } else if (out.size() + static_cast<std::size_t>(n) > limit) {
+      error = Error{Errc::kTooLarge, "file is too large"};
+    } else {
+      out.append(buffer, static_cast<std::size_t>(n));
+    }
+    if (error) break;
   }
   ::explicit_bzero(buffer, sizeof buffer);
-  return out;
+  if (!error) return out;
+  wipe(out);
+  return fail(*error);
 }
 
 Result<std::string> read_checked(const std::string& path, std::size_t limit, bool secret) {
@@ -67,16 +80,24 @@ Result<std::string> read_private_file(const std::string& path, std::size_t limit
   return read_checked(path, limit, true);
 }
 
-Result<std::string> read_line_of_stdin(std::size_t limit) {
+Result<Secret> read_secret_line(const std::string& path, bool loaded, std::size_t limit) {
+  auto text = read_checked(path, limit, !loaded);
+  if (!text) return fail(text.error());
+  while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
+  return Secret(*std::move(text));
+}
+
+Result<Secret> read_secret_line_of_stdin(std::size_t limit) {
   std::string out;
   out.reserve(limit + 1);  // in one piece: growth leaves copies behind
+  const WipeAtEnd wiped(out);
   for (;;) {
     char c = 0;
     const ssize_t n = ::read(STDIN_FILENO, &c, 1);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail(Errc::kIo, "file cannot be read");
     if (n == 0 && out.empty()) return fail(Errc::kMissing, "nothing was given");
-    if (n == 0 || c == '\n') return out;
+    if (n == 0 || c == '\n') return Secret(std::move(out));
     if (out.size() == limit) return fail(Errc::kTooLarge, "file is too large");
     out.push_back(c);
   }

@@ -6,6 +6,7 @@
 
 #include "failure.h"
 #include "stint/base/error.h"
+#include "stint/base/secret.h"
 
 namespace stint::cli {
 
@@ -18,8 +19,12 @@ Result<std::string> read_file(const std::string& path, std::size_t limit);
 Result<std::string> read_private_file(const std::string& path, std::size_t limit);
 
 // One line of standard input without its line feed, byte by byte: what follows is somebody else's.
-// The caller wipes it. Errors: kMissing "nothing was given", kTooLarge, kIo.
-Result<std::string> read_line_of_stdin(std::size_t limit);
+// Errors: kMissing "nothing was given", kTooLarge, kIo.
+Result<Secret> read_secret_line_of_stdin(std::size_t limit);
+
+// A file as one line, without the line feeds at its end. Errors: of read_private_file(); of
+// read_file() when `loaded`: by a service manager, for us alone, whatever its mode says.
+Result<Secret> read_secret_line(const std::string& path, bool loaded, std::size_t limit);
 
 // Written beside and moved over, so that a reader sees the old or the new. Errors: kIo.
 Status write_file(const std::string& path, std::string_view bytes, unsigned mode);

@@ -4,6 +4,7 @@
 
 #include "files.h"
 #include "stint/keys/pkcs11_root.h"
+#include "terminal.h"
 
 namespace stint::cli {
 namespace {
@@ -17,10 +18,19 @@ std::string path_of(const Config& config, const std::string& home) {
   return config.path.empty() ? join_path(home, "root.key") : config.path;
 }
 
-// One line of stdin: never from the environment or the command line. Byte by byte, since a second
-// passphrase may follow.
-Outcome<std::string> passphrase_line() {
-  auto line = read_line_of_stdin(1024);
+constexpr std::string_view kAsk = "The root key's passphrase", kAskNew = "The new passphrase";
+
+// Typed with the echo off, or one line of stdin: never from the environment or the command line.
+// Byte by byte, since a second passphrase may follow.
+Outcome<Secret> passphrase_line(bool is_new = false) {
+  const Terminal terminal;
+  if (terminal.interactive()) {
+    if (is_new) return terminal.ask_new_secret(kAskNew);
+    auto typed = terminal.ask_secret(kAsk);
+    if (!typed) return std::unexpected(typed.error());
+    return Secret(*std::move(typed));
+  }
+  auto line = read_secret_line_of_stdin(1024);
   if (!line) return std::unexpected(Failure::of(line.error(), "no passphrase on stdin"));
   return *std::move(line);
 }
@@ -56,7 +66,7 @@ Outcome<crypto::RootKey> take_root_key(const Config& config, const std::string& 
     case RootKeySource::kPassphrase: {
       auto line = passphrase_line();
       if (!line) return std::unexpected(line.error());
-      return outcome(keys::root_key_from_passphrase(*std::move(line), store, entropy));
+      return outcome(keys::root_key_from_passphrase(*line, store, entropy));
     }
     case RootKeySource::kPkcs11: {
       auto pin = pin_of(config);
@@ -78,7 +88,7 @@ Outcome<crypto::RootKey> take_kept_root_key(const Config& config, const std::str
     case RootKeySource::kPassphrase: {
       auto line = passphrase_line();
       if (!line) return std::unexpected(line.error());
-      return outcome(keys::root_key_from_passphrase(*std::move(line), kept));
+      return outcome(keys::root_key_from_passphrase(*line, kept));
     }
     case RootKeySource::kPkcs11: {
       auto pin = pin_of(config);
@@ -100,9 +110,9 @@ Outcome<keys::NewRoot> take_new_root_key(const Config& config, const std::string
     case RootKeySource::kSystemd:
       return as_new(keys::root_key_from_credential(environment("CREDENTIALS_DIRECTORY")));
     case RootKeySource::kPassphrase: {
-      auto line = passphrase_line();
+      auto line = passphrase_line(true);
       if (!line) return std::unexpected(line.error());
-      return outcome(keys::new_root_from_passphrase(*std::move(line), entropy));
+      return outcome(keys::new_root_from_passphrase(*line, entropy));
     }
     case RootKeySource::kPkcs11: {
       auto pin = pin_of(config);

@@ -10,11 +10,10 @@ namespace {
 
 constexpr std::size_t kPasswordBytes = 4096;
 
-// What was read of a file, as one line.
-Outcome<Secret> secret_line(Result<std::string> text, const std::string& path) {
-  if (!text) return std::unexpected(Failure::of(text.error(), "cannot read " + path));
-  while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
-  return Secret(*std::move(text));
+std::string canonical(const std::string& path) {
+  std::error_code ec;
+  const auto whole = std::filesystem::weakly_canonical(path, ec);
+  return ec ? path : whole.string();
 }
 
 }  // namespace
@@ -33,13 +32,19 @@ Outcome<StorePlace> store_place(const resource::Config& config, const std::strin
   const std::string loaded = join_path(credentials, "stint-postgres-password");
   const bool named = !given.password_file.empty();
   if (!named && (credentials.empty() || !std::filesystem::exists(loaded))) return place;
-  // What a service manager loaded is ours alone, whatever its mode says.
-  auto password = named ? secret_line(read_private_file(given.password_file, kPasswordBytes),
-                                      given.password_file)
-                        : secret_line(read_file(loaded, kPasswordBytes), loaded);
-  if (!password) return std::unexpected(password.error());
+  const std::string& file = named ? given.password_file : loaded;
+  auto password = read_secret_line(file, !named, kPasswordBytes);
+  if (!password) return std::unexpected(Failure::of(password.error(), "cannot read " + file));
   place.where.postgres->password = std::make_shared<const Secret>(*std::move(password));
   return place;
+}
+
+bool same_store(const resource::Config& a, const resource::Config& b, const std::string& home) {
+  if (!a.store.url.empty() || !b.store.url.empty()) return a.store.url == b.store.url;
+  const auto path = [&](const resource::Config& c) {
+    return canonical(c.store.path.empty() ? join_path(home, "stint.db") : c.store.path);
+  };
+  return path(a) == path(b);
 }
 
 }  // namespace stint::cli

@@ -16,4 +16,7 @@ struct StorePlace {
 };
 Outcome<StorePlace> store_place(const resource::Config& config, const std::string& home);
 
+// Whether two configurations name one store. Two spellings of one database's URL are two stores.
+bool same_store(const resource::Config& a, const resource::Config& b, const std::string& home);
+
 }  // namespace stint::cli

@@ -8,6 +8,7 @@
 #include <boost/json/object.hpp>
 #include <cstdio>
 
+#include "files.h"
 #include "stint/codec/json.h"
 
 namespace stint::cli {
@@ -84,8 +85,21 @@ Outcome<std::string> Terminal::ask_secret(std::string_view prompt) const {
   std::string value;
   const bool whole = read_line(value, 64 * 1024);
   fmt::print(stderr, "\n");
-  if (!whole) return std::unexpected(Failure::local("no value was given"));
-  return value;
+  if (whole) return value;
+  wipe(value);
+  return std::unexpected(Failure::local("no value was given"));
+}
+
+Outcome<Secret> Terminal::ask_new_secret(std::string_view prompt) const {
+  auto first = ask_secret(prompt);
+  if (!first) return std::unexpected(first.error());
+  Secret secret(*std::move(first));
+  auto again = ask_secret(fmt::format("{}, again", prompt));
+  if (!again) return std::unexpected(again.error());
+  const WipeAtEnd wiped(*again);
+  if (!secret.matches(*again))
+    return std::unexpected(Failure::local("the two differ: nothing was done"));
+  return secret;
 }
 
 boost::json::object to_json(const Failure& f) {

@@ -6,6 +6,7 @@
 
 #include "exit.h"
 #include "failure.h"
+#include "stint/base/secret.h"
 
 namespace stint::cli {
 
@@ -22,6 +23,8 @@ class Terminal {
   bool confirm(std::string_view question) const;
   // One line typed with the echo off. Errors: no terminal.
   Outcome<std::string> ask_secret(std::string_view prompt) const;
+  // The same, twice, for what cannot be looked up afterwards. Errors: also that they differ.
+  Outcome<Secret> ask_new_secret(std::string_view prompt) const;
   bool interactive() const;  // stdin and stderr are terminals
 
   // Says what failed: title, detail, reason, next steps; or the whole of it as JSON.

@@ -40,9 +40,9 @@ Result<RootKey> RootKey::from_bytes(std::string&& given) {
   return key;
 }
 
-Result<RootKey> RootKey::from_passphrase(std::string&& passphrase, std::string_view salt) {
+Result<RootKey> RootKey::from_passphrase(const Secret& given, std::string_view salt) {
   static_assert(kSaltSize == crypto_pwhash_argon2id_SALTBYTES);
-  const Wiped wiped{passphrase};
+  const std::string_view passphrase = given.reveal({});
   if (passphrase.size() < 12) return fail(Errc::kMalformed, "passphrase under 12 bytes");
   if (passphrase.size() > 1024) return fail(Errc::kMalformed, "passphrase over 1024 bytes");
   if (salt.size() != kSaltSize) return fail(Errc::kMalformed, "passphrase salt");

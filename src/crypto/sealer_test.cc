@@ -102,7 +102,7 @@ TEST(RootKey, ComesFromBytesOrAPassphrase) {
 
   const std::string salt(16, 's');
   const auto derive = [](std::string pass, std::string_view with) {
-    return RootKey::from_passphrase(std::move(pass), with);
+    return RootKey::from_passphrase(Secret(std::move(pass)), with);
   };
   const auto a = derive("test passphrase", salt), b = derive("test passphrase", salt);
   ASSERT_TRUE(a.has_value());

@@ -126,14 +126,20 @@ class Keys : public testing::Test {
 };
 
 TEST_F(Keys, PassphraseGivesTheSameKeyAgain) {
-  const auto first = root_key_from_passphrase("a long test passphrase", *store_, entropy_);
+  const auto first =
+      root_key_from_passphrase(Secret(std::string("a long test passphrase")), *store_, entropy_);
   ASSERT_TRUE(first.has_value());
   open_store();
-  EXPECT_EQ(root_key_from_passphrase("a long test passphrase", *store_, entropy_)->id(),
-            first->id());
-  EXPECT_NE(root_key_from_passphrase("another test passphrase", *store_, entropy_)->id(),
-            first->id());
-  EXPECT_EQ(root_key_from_passphrase("short", *store_, entropy_).error().code, Errc::kMalformed);
+  EXPECT_EQ(
+      root_key_from_passphrase(Secret(std::string("a long test passphrase")), *store_, entropy_)
+          ->id(),
+      first->id());
+  EXPECT_NE(
+      root_key_from_passphrase(Secret(std::string("another test passphrase")), *store_, entropy_)
+          ->id(),
+      first->id());
+  EXPECT_EQ(root_key_from_passphrase(Secret(std::string("short")), *store_, entropy_).error().code,
+            Errc::kMalformed);
 }
 
 TEST_F(Keys, AreMadeOnceWithTheirEvents) {

@@ -165,12 +165,8 @@ Result<crypto::RootKey> root_key_from_credential(const std::string& directory) {
   return read_key(directory + "/stint-root-key", S_IRWXO);
 }
 
-Result<crypto::RootKey> root_key_from_passphrase(std::string&& passphrase, store::Store& store,
+Result<crypto::RootKey> root_key_from_passphrase(const Secret& passphrase, store::Store& store,
                                                  Entropy& entropy) {
-  Plain secret{std::move(passphrase)};
-  // A short text was copied, and stands there still.
-  explicit_bzero(passphrase.data(),  // NOLINT(bugprone-use-after-move)
-                 passphrase.capacity());
   const auto salt = STINT_TRY(store.write_sync([&entropy](store::Tx& tx) {
     tx.no_event();
     if (auto found = tx.one<std::string>(kSalt)) return *found;
@@ -178,28 +174,22 @@ Result<crypto::RootKey> root_key_from_passphrase(std::string&& passphrase, store
     tx.run(kPutSalt, fresh);
     return std::string(fresh.begin(), fresh.end());
   }));
-  return crypto::RootKey::from_passphrase(std::move(secret.bytes), salt);
+  return crypto::RootKey::from_passphrase(passphrase, salt);
 }
 
 KeptRoot kept_root(store::Reader& reader) {
   return {.salt = reader.one<std::string>(kSalt), .wrapped = reader.one<std::string>(kWrapped)};
 }
 
-Result<crypto::RootKey> root_key_from_passphrase(std::string&& passphrase, const KeptRoot& kept) {
-  Plain secret{std::move(passphrase)};
-  explicit_bzero(passphrase.data(),  // NOLINT(bugprone-use-after-move)
-                 passphrase.capacity());
+Result<crypto::RootKey> root_key_from_passphrase(const Secret& passphrase, const KeptRoot& kept) {
   if (!kept.salt) return fail(Errc::kMissing, "the store keeps no salt for a passphrase");
-  return crypto::RootKey::from_passphrase(std::move(secret.bytes), *kept.salt);
+  return crypto::RootKey::from_passphrase(passphrase, *kept.salt);
 }
 
-Result<NewRoot> new_root_from_passphrase(std::string&& passphrase, Entropy& entropy) {
-  Plain secret{std::move(passphrase)};
-  explicit_bzero(passphrase.data(),  // NOLINT(bugprone-use-after-move)
-                 passphrase.capacity());
+Result<NewRoot> new_root_from_passphrase(const Secret& passphrase, Entropy& entropy) {
   const auto fresh = random_bytes<crypto::RootKey::kSaltSize>(entropy);
   std::string salt(fresh.begin(), fresh.end());
-  auto key = STINT_TRY(crypto::RootKey::from_passphrase(std::move(secret.bytes), salt));
+  auto key = STINT_TRY(crypto::RootKey::from_passphrase(passphrase, salt));
   return NewRoot{.key = std::move(key), .salt = std::move(salt), .wrapped = {}};
 }
 

@@ -500,6 +500,43 @@ test_backup_says_what_it_holds() {
   is "$(jq -r .database <<<"$said")" sqlite
   is "$("$STINT" backup --verify "$SPACE/a.backup" --json | jq -c 'del(.file)')" "$(jq -c 'del(.file)' <<<"$said")"
   is "$(stat -c %a "$SPACE/a.backup")" 600
+# At a terminal: typed PROMPT ANSWER… -- COMMAND…, the echo being whatever the command makes it.
+typed() {
+  python3 -c '
+import os, pty, sys
+cut = sys.argv.index("--")
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[cut + 1], sys.argv[cut + 1:])
+said, seen = b"", 0
+def read():
+    global said
+    try: more = os.read(fd, 4096)
+    except OSError: more = b""
+    said += more
+    return bool(more)
+for prompt, answer in zip(sys.argv[1:cut:2], sys.argv[2:cut:2]):
+    while prompt.encode() not in said[seen:] and read(): pass
+    seen = len(said)
+    os.write(fd, answer.encode() + b"\n")
+while read(): pass
+sys.stdout.write(said.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))' "$@"
+}
+test_keys_rewrap_asks_twice_for_a_new_passphrase() {
+  end_server
+  cat "$SPACE/stint.yaml" >"$SPACE/words.yaml"
+  printf 'root_key: {source: passphrase}\n' >>"$SPACE/words.yaml"
+  local to=("$STINT" keys rewrap --config "$SPACE/stint.yaml" --new-config "$SPACE/words.yaml" --yes)
+  local new='The new passphrase: ' again='The new passphrase, again: ' one='a typed test passphrase'
+  is "$(status_of typed "$new" "$one" "$again" 'another typed test passphrase' -- "${to[@]}")" 1
+  has 'the two differ: nothing was done'
+  is "$(status_of typed "$new" 'short' "$again" 'short' -- "${to[@]}")" 1; has 'passphrase under 12 bytes'
+  is "$(status_of typed "$new" "$one" "$again" "$one" -- "${to[@]}")" 0; has 'are sealed under root key'
+  ! grep -qF "$one" "$SPACE/said" || fail "the passphrase is shown"
+  local back=("$STINT" keys rewrap --config "$SPACE/words.yaml" --new-config "$SPACE/stint.yaml" --yes)
+  is "$(status_of typed "The root key's passphrase: " "$one" -- "${back[@]}")" 0
+}
   is "$(status_of "$STINT" backup --config "$SPACE/stint.yaml" --to "$SPACE/a.backup")" 1
   has 'a backup is never written over'
   is "$(status_of "$STINT" restore --from "$SPACE/a.backup" --config "$SPACE/stint.yaml")" 1

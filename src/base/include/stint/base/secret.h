@@ -7,8 +7,9 @@
 namespace stint {
 
 namespace crypto {
+class RootKey;
 class Sealer;
-}
+}  // namespace crypto
 namespace gateway {
 class Injector;
 }
@@ -28,6 +29,7 @@ struct RevealKeyForTest;
 class RevealKey {
   RevealKey() = default;
   friend class crypto::Sealer;         // seals it at rest
+  friend class crypto::RootKey;        // derives the root key from a passphrase
   friend class gateway::Injector;      // into the request, masked in the response
   friend class provider::AdminLogin;   // mints and revokes leases
   friend class oauth::TokenReply;      // a fresh handle, shown once

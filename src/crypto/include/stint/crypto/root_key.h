@@ -8,6 +8,7 @@
 
 #include "stint/base/entropy.h"
 #include "stint/base/error.h"
+#include "stint/base/secret.h"
 
 namespace stint::crypto {
 
@@ -21,9 +22,9 @@ class RootKey {
   // Exactly kSize bytes; wipes what it was given, also on error. Errors: kMalformed.
   static Result<RootKey> from_bytes(std::string&& bytes);
   // Argon2id (RFC 9106), 3 passes over 64 MiB, ~0.2 s. The salt is stored beside the sealed data.
-  // Wipes the passphrase. Errors: kMalformed (under 12 or over 1024 bytes, salt not kSaltSize
+  // Errors: kMalformed (under 12 or over 1024 bytes, salt not kSaltSize
   // bytes), kUnavailable (no memory).
-  static Result<RootKey> from_passphrase(std::string&& passphrase, std::string_view salt);
+  static Result<RootKey> from_passphrase(const Secret& passphrase, std::string_view salt);
 
   RootKey(RootKey&& other) noexcept;
   RootKey& operator=(RootKey&& other) noexcept;

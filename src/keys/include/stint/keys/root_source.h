@@ -6,6 +6,7 @@
 
 #include "stint/base/entropy.h"
 #include "stint/base/error.h"
+#include "stint/base/secret.h"
 #include "stint/crypto/root_key.h"
 #include "stint/store/store.h"
 
@@ -30,7 +31,7 @@ Result<crypto::RootKey> root_key_from_credential(const std::string& directory);
 
 // Argon2id. The salt is made at the first use and kept in the store. A wrong passphrase shows when
 // the first sealed value is opened: kWrongKey. Errors: RootKey::from_passphrase's, the store's.
-Result<crypto::RootKey> root_key_from_passphrase(std::string&& passphrase, store::Store& store,
+Result<crypto::RootKey> root_key_from_passphrase(const Secret& passphrase, store::Store& store,
                                                  Entropy& entropy);
 
 // What a store keeps so that its root key is found again, read wherever its rows are: in a backup.
@@ -40,7 +41,7 @@ struct KeptRoot {
 };
 KeptRoot kept_root(store::Reader& reader);
 // As above, and nothing is made. Errors: also kMissing "the store keeps no salt for a passphrase".
-Result<crypto::RootKey> root_key_from_passphrase(std::string&& passphrase, const KeptRoot& kept);
+Result<crypto::RootKey> root_key_from_passphrase(const Secret& passphrase, const KeptRoot& kept);
 
 // A root key that nothing is sealed under yet, and what the store must keep so that it is found
 // again. Written by the transaction that seals everything anew: put_root().
@@ -50,7 +51,7 @@ struct NewRoot {
   std::optional<std::string> wrapped;  // by a PKCS#11 token
 };
 // Errors: RootKey::from_passphrase's.
-Result<NewRoot> new_root_from_passphrase(std::string&& passphrase, Entropy& entropy);
+Result<NewRoot> new_root_from_passphrase(const Secret& passphrase, Entropy& entropy);
 void put_root(store::Tx& tx, const NewRoot& root);
 
 // The PIN of a PKCS#11 token: the file's first line, under the rules of a key file. The caller
