@@ -76,7 +76,7 @@ Exit verify(const BackupOptions& o, Context& ctx) {
 
 Exit backup(const BackupOptions& o, Context& ctx) {
   if (!o.verify.empty()) return verify(o, ctx);
-  const auto config = load_config(ctx, o.config, true, o.json);
+  const auto config = load_config(ctx, o.config, Variables::kAll, o.json);
   if (!config) return config.error();
   const auto place = store_place(*config, ctx.home);
   if (!place) return ctx.io.failed(place.error(), o.json);
@@ -120,7 +120,7 @@ constexpr std::string_view kAfter =
 Exit restore(const RestoreOptions& o, Context& ctx) {
   if (const auto ok = keep_memory_private(); !ok)
     log::warning("memory is not private", {{"reason", ok.error().reason}});
-  const auto config = load_config(ctx, o.config, true, o.json);
+  const auto config = load_config(ctx, o.config, Variables::kAll, o.json);
   if (!config) return config.error();
   auto archive = store::Archive::open(o.from);
   if (!archive)

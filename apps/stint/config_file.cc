@@ -15,11 +15,12 @@ extern char** environ;
 namespace stint::cli {
 namespace {
 
-resource::Environment variables() {
+resource::Environment taken(Variables variables) {
   resource::Environment out;
   for (char** e = environ; *e != nullptr; ++e) {
     const std::string_view pair(*e);
     const auto eq = pair.find('=');
+    if (variables == Variables::kNotOfTheRootKey && pair.starts_with("STINT_ROOT_KEY__")) continue;
     if (eq != std::string_view::npos) out.emplace(pair.substr(0, eq), pair.substr(eq + 1));
   }
   return out;
@@ -28,7 +29,7 @@ resource::Environment variables() {
 }  // namespace
 
 std::expected<resource::Config, Exit> load_config(const Context& ctx, const std::string& path,
-                                                  bool with_variables, bool as_json) {
+                                                  Variables variables, bool as_json) {
   std::optional<resource::File> file;
   if (!path.empty()) {
     auto bytes = read_file(path, 256 * 1024);
@@ -37,8 +38,7 @@ std::expected<resource::Config, Exit> load_config(const Context& ctx, const std:
           ctx.io.failed(Failure::of(bytes.error(), "cannot read " + path), as_json));
     file = resource::File{path, *std::move(bytes)};
   }
-  auto config =
-      resource::parse_config(file, with_variables ? variables() : resource::Environment());
+  auto config = resource::parse_config(file, taken(variables));
   if (config) return *std::move(config);
   json::Array problems;
   for (const auto& p : config.error()) {

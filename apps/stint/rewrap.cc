@@ -6,24 +6,22 @@
 #include <boost/json/object.hpp>
 
 #include "config_file.h"
-#include "files.h"
 #include "process.h"
 #include "root_key.h"
 #include "stint/authority/rewrap.h"
 #include "stint/base/log.h"
+#include "store_place.h"
 
 namespace stint::cli {
 namespace {
 
 Outcome<authority::Rewrapped> seal_anew(const resource::Config& before,
                                         const resource::Config& after, Context& ctx) {
-  const std::string path =
-      before.store.path.empty() ? join_path(ctx.home, "stint.db") : before.store.path;
-  // Opening would make one; there is nothing to seal anew in it.
-  if (::access(path.c_str(), F_OK) != 0)
-    return std::unexpected(Failure::local("there is no store " + path));
-  auto store = store::Store::open({.path = path}, ctx.clock);
-  if (!store) return std::unexpected(Failure::of(store.error(), "cannot open the store " + path));
+  auto place = store_place(before, ctx.home);
+  if (!place) return std::unexpected(place.error());
+  place->where.alone = true;
+  auto store = store::Store::open(std::move(place->where), ctx.clock);
+  if (!store) return std::unexpected(Failure::of(store.error(), "cannot open " + place->name));
   // Made nowhere: a file that is missing is not the key that the store is sealed under.
   resource::Config::RootKey old_source = before.root_key;
   old_source.create = false;
@@ -42,13 +40,19 @@ Outcome<authority::Rewrapped> seal_anew(const resource::Config& before,
 Exit rewrap(const RewrapOptions& o, Context& ctx) {
   if (const auto ok = keep_memory_private(); !ok)
     log::warning("memory is not private", {{"reason", ok.error().reason}});
-  const auto before = load_config(ctx, o.config, true, o.json);
+  const auto before = load_config(ctx, o.config, Variables::kAll, o.json);
   if (!before) return before.error();
   // Variables of the service would name the old root key again.
-  const auto after = load_config(ctx, o.new_config, false, o.json);
+  const auto after = load_config(ctx, o.new_config, Variables::kNotOfTheRootKey, o.json);
   if (!after) return after.error();
+  if (!same_store(*before, *after, ctx.home))
+    return ctx.io.failed(
+        Failure::local("the two configurations name different stores",
+                       "what is sealed anew is the store of both: give them the same store.path "
+                       "or store.url"),
+        o.json);
   if (!o.yes &&
-      !ctx.io.confirm("Seal everything under the new root key? The service must be stopped, and "
+      !ctx.io.confirm("Seal everything under the new root key? Every node must be stopped, and "
                       "start with the new configuration afterwards."))
     return Exit::kRefused;
   const auto done = seal_anew(*before, *after, ctx);
@@ -61,7 +65,7 @@ Exit rewrap(const RewrapOptions& o, Context& ctx) {
   else
     ctx.io.say(fmt::format(
         "{} signing keys and {} credentials are sealed under root key {} now, none under {}\n"
-        "start the service with {}; backups made before still need the old root key",
+        "start every node with {}; backups made before still need the old root key",
         done->keys, done->credentials, done->to, done->from, o.new_config));
   return Exit::kDone;
 }

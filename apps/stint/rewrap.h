@@ -12,7 +12,8 @@ struct RewrapOptions {
 };
 
 // stint keys rewrap: seals everything under the root key of another configuration. Works on the
-// store itself, which must be free: a running service keeps it locked (exit 75).
+// store itself, a file or a shared database, which must be free: a running service keeps it locked
+// (exit 75). Both configurations must name one store.
 Exit rewrap(const RewrapOptions& o, Context& ctx);
 
 }  // namespace stint::cli

@@ -46,7 +46,7 @@ Exit serve(const ServeOptions& o, Context& ctx) {
     log::warning("memory is not private", {{"reason", ok.error().reason}});
   const Supervisor supervisor(environment("NOTIFY_SOCKET"), environment("WATCHDOG_USEC"),
                               environment("WATCHDOG_PID"), ::getpid());
-  auto config = load_config(ctx, o.config, true, o.json);
+  auto config = load_config(ctx, o.config, Variables::kAll, o.json);
   if (!config) return config.error();
   log::set_threshold(config->log.level);
   if (const auto ok = lock_growing_memory(); !ok)

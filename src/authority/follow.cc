@@ -27,6 +27,11 @@ class Authority::Impl::Following {
       configured_ = true;
     } else if (e.kind.starts_with("key.")) {
       keys_ = true;
+    } else if (e.kind == audit::RootRewrapped::kKind) {
+      // What this process would seal from now on nobody could open. It follows no further, and so
+      // neither decides nor writes.
+      return fail(Errc::kWrongKey,
+                  "the store is sealed under another root key now: restart this node with it");
     } else if (e.kind == audit::TaskClosed::kKind || e.kind == audit::TokenRevoked::kKind ||
                e.kind == audit::ApprovalAnswered::kKind ||
                e.kind == audit::ApprovalExpired::kKind) {

@@ -18,6 +18,7 @@ std::string name_of(const crypto::RootKey& key) {
 
 Result<Rewrapped> rewrap(store::Store& store, const crypto::RootKey& from, const keys::NewRoot& to,
                          Entropy& entropy, const Actor& actor, WallTime now) {
+  if (!store.alone()) return fail(Errc::kConflict, "other processes may have the store open");
   if (from.id() == to.key.id()) return fail(Errc::kConflict, "the new root key is the old one");
   return store.write_sync([&](store::Tx& tx) -> Result<Rewrapped> {
     Rewrapped out{.from = name_of(from), .to = name_of(to.key)};

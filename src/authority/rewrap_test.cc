@@ -16,17 +16,27 @@ crypto::RootKey copy_of(const crypto::RootKey& key) {
 class SealingAnew : public Fixture {
  protected:
   SealingAnew() { vfs = faulty.name(); }
+  // Of a store that nodes share: once they are gone. They are not started again.
   Result<Rewrapped> seal(const crypto::RootKey& from, const crypto::RootKey& to) {
-    return rewrap(*store, from, {.key = copy_of(to), .salt = {}, .wrapped = {}}, entropy,
+    if (!testkit::on_postgres()) return seal_in(*store, from, to);
+    close_all();
+    store = must(testkit::open_test_store(dir.path(), clock, vfs, true));
+    return seal_in(*store, from, to);
+  }
+  Result<Rewrapped> seal_in(store::Store& place, const crypto::RootKey& from,
+                            const crypto::RootKey& to) {
+    return rewrap(place, from, {.key = copy_of(to), .salt = {}, .wrapped = {}}, entropy,
                   Actor::local_operator(0), clock.wall());
   }
-  // Whether all of the store at `path` opens under this key; nullopt: some does, some does not.
-  std::optional<bool> opens(const std::string& path, const crypto::RootKey& key) {
-    const auto copy = must(store::Store::open({.path = path}, clock));
+  // Whether all of a store opens under this key; nullopt: some does, some does not.
+  std::optional<bool> opens(store::Store& copy, const crypto::RootKey& key) {
     const bool ring =
-        keys::KeyRing::open(*copy, key, "stint.test", entropy, clock.wall()).has_value();
-    const bool values = vault::Vault::open(*copy, key, entropy).has_value();
+        keys::KeyRing::open(copy, key, "stint.test", entropy, clock.wall()).has_value();
+    const bool values = vault::Vault::open(copy, key, entropy).has_value();
     return ring == values ? std::optional(ring) : std::nullopt;
+  }
+  std::optional<bool> opens(const std::string& path, const crypto::RootKey& key) {
+    return opens(*must(store::Store::open({.path = path}, clock)), key);
   }
   testkit::FaultyVfs faulty{"sealing-anew-test"};
 };
@@ -46,8 +56,10 @@ TEST_F(SealingAnew, OpensUnderTheNewKeyAlone) {
   EXPECT_NE(done.from, done.to);
 
   close_all();
-  EXPECT_EQ(opens(dir.file("stint.db"), root), false);
-  EXPECT_EQ(opens(dir.file("stint.db"), next), true);
+  store = must(testkit::open_test_store(dir.path(), clock));
+  EXPECT_EQ(opens(*store, root), false);
+  EXPECT_EQ(opens(*store, next), true);
+  close_all();
   root = copy_of(next);
   open();
   EXPECT_TRUE(authority->verifier()->verify_any_audience(token, clock.wall()).has_value());
@@ -64,6 +76,20 @@ TEST_F(SealingAnew, IsNotDoneByHalves) {
   EXPECT_EQ(seal(root, crypto::RootKey::generate(entropy)).error().reason.text(),
             "sealed blob altered or out of place");
   EXPECT_TRUE(keys::KeyRing::open(*store, root, "stint.test", entropy, clock.wall()).has_value());
+}
+
+// What a node refuses that was started with the configuration of before.
+TEST_F(SealingAnew, TheOldKeyOpensNothingAndMakesNothing) {
+  must(seal(root, crypto::RootKey::generate(entropy)));
+  close_all();
+  store = must(testkit::open_test_store(dir.path(), clock));
+  const auto before = must(store->events(0, 10'000)).size();
+  const auto ring = keys::KeyRing::open(*store, root, "stint.test", entropy, clock.wall());
+  EXPECT_EQ(ring.error().code, Errc::kWrongKey);
+  EXPECT_EQ(ring.error().reason.text(), "sealed under another root key");
+  EXPECT_EQ(vault::Vault::open(*store, root, entropy).error().reason.text(),
+            "sealed under another root key");
+  EXPECT_EQ(must(store->events(0, 10'000)).size(), before);
 }
 
 // S3: power that goes at any write leaves a store that is wholly the old one or wholly the new one.
@@ -101,6 +127,129 @@ TEST_F(SealingAnew, AFullDiskLeavesTheOldOne) {
   EXPECT_GT(faulty.injected(), 0u);
   faulty.clear();
   EXPECT_TRUE(keys::KeyRing::open(*store, root, "stint.test", entropy, clock.wall()).has_value());
+}
+
+// On a store that nodes share.
+class SealingAnewShared : public SealingAnew {
+ protected:
+  void SetUp() override {
+    if (!testkit::on_postgres()) GTEST_SKIP() << "a file has one process";
+    SealingAnew::SetUp();
+  }
+  std::string database() const {
+    const auto& url = testkit::test_database(dir.path());
+    return url.substr(url.rfind('/') + 1);
+  }
+  // Every session of the database ends, and no node gets another until come_back(): as when one is
+  // cut off.
+  void cut_off() const {
+    auto& server = testkit::PostgresServer::shared();
+    server.sql(database(),
+               "CREATE SCHEMA cut; CREATE FUNCTION cut.pg_try_advisory_lock_shared(int, int) "
+               "RETURNS boolean LANGUAGE sql AS 'SELECT false'");
+    server.sql("postgres",
+               "ALTER DATABASE " + database() + " SET search_path = public, cut, pg_catalog");
+    server.sql("postgres",
+               "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '" +
+                   database() + "'");
+  }
+  void come_back() const {
+    testkit::PostgresServer::shared().sql("postgres",
+                                          "ALTER DATABASE " + database() + " RESET search_path");
+  }
+  std::string sealed_rows() const {
+    return testkit::PostgresServer::shared().ask(
+        database(),
+        "SELECT md5((SELECT string_agg(kid || encode(sealed, 'hex'), ',' ORDER BY kid) FROM "
+        "signing_key) || (SELECT string_agg(name || encode(sealed, 'hex'), ',' ORDER BY name) FROM "
+        "credential))");
+  }
+};
+
+TEST_F(SealingAnewShared, IsRefusedWhileANodeServes) {
+  const auto next = crypto::RootKey::generate(entropy);
+  const auto before = sealed_rows();
+  EXPECT_EQ(seal_in(*store, root, next).error().reason.text(),
+            "other processes may have the store open");
+  const auto alone = testkit::open_test_store(dir.path(), clock, vfs, true);
+  EXPECT_EQ(alone.error().code, Errc::kUnavailable);
+  EXPECT_EQ(alone.error().reason.text(), "another process has the database open");
+  EXPECT_EQ(sealed_rows(), before);
+  EXPECT_TRUE(rt::block_on(authority->mint(minting(opened()))).has_value()) << "it serves on";
+}
+
+TEST_F(SealingAnewShared, NoNodeStartsMeanwhile) {
+  close_all();
+  auto alone = must(testkit::open_test_store(dir.path(), clock, vfs, true));
+  EXPECT_EQ(testkit::open_test_store(dir.path(), clock).error().reason.text(),
+            "another process has the database for itself");
+  alone.reset();
+  EXPECT_TRUE(testkit::open_test_store(dir.path(), clock).has_value());
+}
+
+// The server goes in the middle of it, when signing keys are sealed anew and credentials are not.
+TEST_F(SealingAnewShared, IsNotDoneByHalvesWhenTheServerGoes) {
+  testkit::PostgresServer::shared().sql(
+      database(),
+      "CREATE FUNCTION go() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
+      "PERFORM pg_terminate_backend(pg_backend_pid()); RETURN new; END$$; "
+      "CREATE TRIGGER go BEFORE UPDATE ON credential FOR EACH ROW EXECUTE FUNCTION go()");
+  const auto before = sealed_rows();
+  const auto next = crypto::RootKey::generate(entropy);
+  EXPECT_EQ(seal(root, next).error().reason.text(), "connection to the database is lost");
+  EXPECT_EQ(sealed_rows(), before);
+  close_all();
+  testkit::PostgresServer::shared().sql(database(), "DROP TRIGGER go ON credential");
+  must(seal(root, next));
+  close_all();
+  store = must(testkit::open_test_store(dir.path(), clock));
+  EXPECT_EQ(opens(*store, next), true);
+}
+
+// A node that was cut off while everything was sealed anew, and knows only the old root key: it
+// seals nothing, signs nothing and believes nothing any more, until it is started with the new one.
+TEST_F(SealingAnewShared, ANodeThatComesBackLateDoesNothing) {
+  const auto task = opened();
+  const std::string token = must(rt::block_on(authority->mint(minting(task)))).token.token;
+  const auto next = crypto::RootKey::generate(entropy);
+  cut_off();
+  {
+    const auto alone = must(testkit::open_test_store(dir.path(), clock, vfs, true));
+    must(seal_in(*alone, root, next));
+  }
+  come_back();
+  const auto after = sealed_rows();
+  const std::string_view reason =
+      "the store is sealed under another root key now: restart this node with it";
+  // Its feed may be told of the end of its session first.
+  const auto refused = [&](auto ask) {
+    for (int tries = 0; tries < 100; ++tries) {
+      const auto done = ask();
+      if (done) return std::string("done");
+      if (done.error().reason.text() == reason) return std::string(reason);
+      if (done.error().code != Errc::kUnavailable) return std::string(done.error().reason.text());
+    }
+    return std::string("still something else");
+  };
+  EXPECT_EQ(refused([&] {
+              return rt::block_on(
+                  authority->rotate_keys(crypto::Alg::kES256, true, Actor::local_operator(0)));
+            }),
+            reason);
+  EXPECT_EQ(refused([&] {
+              return rt::block_on(
+                  authority->apply(resources(), secrets(), std::nullopt, Actor::local_operator(0)));
+            }),
+            reason);
+  EXPECT_EQ(refused([&] { return rt::block_on(authority->mint(minting(task))); }), reason);
+  EXPECT_EQ(sealed_rows(), after);
+  clock.advance(1min);
+  authority->confirm_view();
+  EXPECT_EQ(decide(call(task.task)).error().code, Errc::kStale);
+
+  root = copy_of(next);
+  reopen();
+  EXPECT_TRUE(authority->verifier()->verify_any_audience(token, clock.wall()).has_value());
 }
 
 }  // namespace

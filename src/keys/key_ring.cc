@@ -120,6 +120,9 @@ Status KeyRing::make_missing(store::Store& store, const std::vector<Row>& rows, 
     const std::uint64_t version = lock_version(tx);
     // Another node may have started at the same time.
     const auto present = key_rows(tx);
+    // And the store may have been sealed under another root key.
+    for (const KeyRow& row : present)
+      if (row.state != "retired") STINT_TRY(unseal({row}));
     bool any = false;
     for (const auto& [need, one] : made) {
       if (has_live(present, need)) continue;

@@ -26,9 +26,8 @@ constexpr Sql kLogKey = "SELECT public FROM signing_key WHERE purpose = 'log' OR
 
 // A snapshot takes as long as it takes: a page is quick, and what is written between two is not
 // the server's to time.
-constexpr const char* kPatient =
-    "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '10min';"
-    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'";
+constexpr PgSession::Patience kPatience{.answer = std::chrono::minutes(1),
+                                        .idle = std::chrono::minutes(10)};
 
 Result<std::unique_ptr<ReadConnection>> open_sqlite(const Options& from) {
   struct stat info{};
@@ -50,7 +49,7 @@ Result<std::unique_ptr<ReadConnection>> open_sqlite(const Options& from) {
 Result<std::unique_ptr<ReadConnection>> open_postgres(const PostgresOptions& from) {
   const auto target = STINT_TRY(PostgresTarget::parse(from));
   auto session = STINT_TRY(PgSession::open(target));
-  STINT_TRY(session->exec(kPatient));
+  STINT_TRY(session->be_patient(kPatience));
   if (!STINT_TRY(session->text("SELECT 1 WHERE to_regclass('stint_schema') IS NOT NULL")))
     return fail(kNoStore);
   STINT_TRY(session->enter_pipeline());

@@ -115,6 +115,8 @@ class Database {
   virtual Result<std::unique_ptr<ReadConnection>> open_reader() = 0;
   // Whether other processes write to it too.
   virtual bool shared() const = 0;
+  // Nobody else has it open, nor can while a writer's connection lives.
+  virtual bool alone() const { return !shared(); }
   virtual std::unique_ptr<Feed> make_feed(Delivery&) { return nullptr; }  // when it is shared
   virtual std::size_t wal_bytes() const { return 0; }
 };

@@ -7,6 +7,7 @@
 
 #include "log_rows.h"
 #include "postgres_feed.h"
+#include "postgres_presence.h"
 #include "postgres_schema.h"
 #include "stint/base/log.h"
 
@@ -55,18 +56,41 @@ Result<bool> can_notify(PgSession& session) {
 }  // namespace
 
 Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const PostgresOptions& options,
-                                                                 const Clock& clock) {
+                                                                 bool alone, const Clock& clock) {
   auto target = STINT_TRY(PostgresTarget::parse(options));  // before `new`: this may return
-  std::unique_ptr<PostgresDatabase> database(new PostgresDatabase(std::move(target)));
-  const auto session = STINT_TRY(PgSession::open(database->target_));
+  std::unique_ptr<PostgresDatabase> database(new PostgresDatabase(std::move(target), alone));
+  auto session = STINT_TRY(PgSession::open(database->target_));
   STINT_TRY(check_server(*session, clock));
+  if (alone) STINT_TRY(database->go_alone(*session));
   STINT_TRY(migrate_postgres(*session));
+  if (!alone) database->locks_ = STINT_TRY(has_locks(*session));
+  // What a database does not know may be the end of the session.
+  if (session->dead()) session = STINT_TRY(PgSession::open(database->target_));
   database->notifies_ = STINT_TRY(can_notify(*session));
   return database;
 }
 
+// Before anything is changed, a migration too. From then on it is the writer's session that is
+// alone: a node that is faster is found there.
+Status PostgresDatabase::go_alone(PgSession& session) const {
+  if (!STINT_TRY(session.text("SELECT 1 WHERE to_regclass('log_head') IS NOT NULL")))
+    return fail(Errc::kNotFound, "there is no store");
+  STINT_TRY(be_alone(session));
+  return check_alone(session, target_);
+}
+
+Status PostgresDatabase::show(PgSession& session) const {
+  return locks_ ? be_present(session) : Status();
+}
+
 Result<std::unique_ptr<WriteConnection>> PostgresDatabase::open_writer() {
   auto session = STINT_TRY(PgSession::open(target_));
+  if (alone_) {
+    STINT_TRY(be_alone(*session));
+    STINT_TRY(session->be_patient({}));
+  } else {
+    STINT_TRY(show(*session));
+  }
   STINT_TRY(session->enter_pipeline());
   // Prepared while no transaction is spoilt.
   for (const Sql sql : {kRollback, kSavepoint, kRelease, kUndo}) STINT_TRY(session->know(sql));

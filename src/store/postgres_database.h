@@ -16,24 +16,30 @@ namespace stint::store {
 // "every event before `size`" is a watermark that any node may follow.
 class PostgresDatabase final : public Database {
  public:
-  // Connects, checks the server, migrates. Errors: of Store::open().
-  static Result<std::unique_ptr<PostgresDatabase>> open(const PostgresOptions& options,
+  // Connects, checks the server, migrates. `alone`: as Options::alone. Errors: of Store::open().
+  static Result<std::unique_ptr<PostgresDatabase>> open(const PostgresOptions& options, bool alone,
                                                         const Clock& clock);
 
   Result<std::unique_ptr<WriteConnection>> open_writer() override;
   Result<std::unique_ptr<ReadConnection>> open_reader() override;
   bool shared() const override { return true; }
+  bool alone() const override { return alone_; }
   std::unique_ptr<Feed> make_feed(Delivery& delivery) override;
 
   // Of a reader: its session.
   Result<std::unique_ptr<PgSession>> reading_session() const;
+  // Of a node's session that lives as long as the node: shows that it is there. Errors: of
+  // be_present().
+  Status show(PgSession& session) const;
   // Commits are announced. False of a database that has no LISTEN and NOTIFY: it is asked instead.
   bool notifies() const { return notifies_; }
 
  private:
-  explicit PostgresDatabase(PostgresTarget target) : target_(std::move(target)) {}
+  PostgresDatabase(PostgresTarget target, bool alone) : target_(std::move(target)), alone_(alone) {}
+  Status go_alone(PgSession& session) const;
   const PostgresTarget target_;
-  bool notifies_ = true;
+  const bool alone_;
+  bool notifies_ = true, locks_ = true;
 };
 
 class PgReader final : public ReadConnection {

@@ -102,6 +102,8 @@ Status PostgresFeed::connect() {
   if (database_.notifies() && (!listening_ || listening_->dead())) {
     listening_ = nullptr;  // its socket would wake us at once
     auto session = STINT_TRY(PgSession::open(target_));
+    // It never has a transaction, so that the server does not end it while this process is frozen.
+    STINT_TRY(database_.show(*session));
     STINT_TRY(session->exec("LISTEN stint_log"));
     listening_ = std::move(session);  // what does not listen is not kept
   }

@@ -15,6 +15,10 @@ namespace {
 
 constexpr std::chrono::seconds kMaxSkew{30};
 
+// Old rows may be many. Should this process freeze in the middle, the others wait for it so long.
+constexpr PgSession::Patience kPatience{.answer = std::chrono::hours(1),
+                                        .idle = std::chrono::minutes(1)};
+
 // What SQLite has in words of its own. Keys and searches compare bytes in both.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kWords{{
     {"INTEGER", "bigint"},
@@ -97,12 +101,15 @@ namespace {
 
 Status migrate_locked(PgSession& session) {
   const auto known = static_cast<std::int64_t>(migrations().size());
+  // Another node that migrates is waited for.
   const auto version =
       number(STINT_TRY(setting(session, "SELECT version FROM stint_schema FOR UPDATE")));
   const auto oldest = number(STINT_TRY(setting(session, "SELECT oldest FROM stint_schema")));
   if (oldest > known)
     return fail(Errc::kUnsupported, "the database is of a newer version: upgrade this node");
   if (version >= known) return {};
+  // Whoever waits for a table keeps from it all who come later: not behind a backup.
+  STINT_TRY(session.exec("SET LOCAL lock_timeout = '5s'"));
   STINT_TRY(raise_postgres(session, version, known));
   if (version > 0) log::info("database migrated", {{"version", known}});  // and not made
   return {};
@@ -176,6 +183,7 @@ Status migrate_postgres(PgSession& session) {
   }
   if (!made && made.error().code == Errc::kInternal) return fail(kTheirs);  // other columns
   STINT_TRY(made);
+  STINT_TRY(session.be_patient(kPatience));
   STINT_TRY(session.exec("BEGIN"));
   if (const Status migrated = migrate_locked(session); !migrated) {
     (void)session.exec("ROLLBACK");

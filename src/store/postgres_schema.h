@@ -16,8 +16,9 @@ Status check_server(PgSession& session, const Clock& clock);
 
 // Makes the tables, or brings them to this version, in one transaction that one node at a time
 // carries out. A schema names the oldest version of Stint that still works with it, so that nodes
-// may be upgraded one after another. Errors: kUnsupported (a newer schema that this version does
-// not know how to use; tables of these names that are not ours), the database's.
+// may be upgraded one after another. It takes as long as it takes; no limit that is set for the
+// user or the database cuts it. Errors: kUnsupported (a newer schema that this version does not
+// know how to use; tables of these names that are not ours), the database's.
 Status migrate_postgres(PgSession& session);
 
 // Parts of it, in the caller's transaction: the table that tells the version, and the tables of

@@ -141,7 +141,7 @@ Error PgSession::error_of(const PGresult* result) {
   return failure.error;
 }
 
-// As libpq's PQexec, but for no longer than kAnswer.
+// As libpq's PQexec, but for no longer than an answer may take.
 Result<PgResult> PgSession::ask(const char* sql) {
   if (dead_ || PQsendQuery(connection_.get(), sql) != 1) return died();
   PgResult last;
@@ -168,6 +168,18 @@ Result<std::optional<std::string>> PgSession::text(const char* sql) {
   const PgResult result = STINT_TRY(ask(sql));
   if (PQntuples(result.get()) == 0) return std::optional<std::string>();
   return std::optional<std::string>(PQgetvalue(result.get(), 0, 0));
+}
+
+Status PgSession::be_patient(Patience patience) {
+  const auto seconds = [](std::chrono::seconds s) { return std::to_string(s.count()); };
+  const std::string limits =
+      "SET statement_timeout = '" + seconds(patience.answer) +
+      "s'; SET idle_in_transaction_session_timeout = '" + seconds(patience.idle) +
+      "s'; SET lock_timeout = 0;"
+      "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'";
+  STINT_TRY(exec(limits.c_str()));
+  patience_ = patience.answer + std::chrono::seconds(2);  // the server speaks first
+  return {};
 }
 
 Status PgSession::enter_pipeline() {

@@ -35,6 +35,11 @@ class PgSession {
   static constexpr std::chrono::seconds kAnswer{12};
   // The same for what a request may be waiting for on its loop.
   static constexpr std::chrono::seconds kPrompt{3};
+  // The same, and the server's limits, for work that takes as long as it takes: each statement has
+  // `answer`, the time between two of a transaction `idle`, and the transaction has no end.
+  struct Patience {
+    std::chrono::seconds answer{3600}, idle{600};
+  };
   static constexpr std::chrono::seconds kConnect{5};
   static constexpr std::chrono::seconds kConnectOne{2};  // each of several hosts
 
@@ -49,6 +54,8 @@ class PgSession {
   Status exec(const char* sql);
   // The same for one, and the first column of its first row; nullopt: no row.
   Result<std::optional<std::string>> text(const char* sql);
+  // Outside the pipeline.
+  Status be_patient(Patience patience);
   // From now on the pipeline.
   Status enter_pipeline();
   // And not any more, once every answer that is due has come.

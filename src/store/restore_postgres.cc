@@ -1,3 +1,4 @@
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -10,9 +11,10 @@ namespace stint::store {
 namespace {
 
 // One transaction for all of it: it waits for our disk and for a root key, and its last statement
-// for its own.
+// for its own. In a database that is empty it holds nobody up.
+constexpr PgSession::Patience kPatience{.answer = std::chrono::hours(1),
+                                        .idle = std::chrono::hours(1)};
 constexpr const char* kBegin =
-    "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
     "SELECT pg_advisory_xact_lock(8391162081219)";  // of two restores, one finds the other's work
 // Tables, views, sequences, and what else has a name there.
@@ -33,6 +35,7 @@ class ToPostgres final : public RestoreTarget {
       : session_(session.get()), writer_(std::make_unique<PgWriter>(std::move(session), false)) {}
 
   Status begin(std::int64_t schema) override {
+    STINT_TRY(session_->be_patient(kPatience));
     STINT_TRY(session_->exec(kBegin));
     if (STINT_TRY(session_->text(kAnything)))
       return fail(Errc::kConflict,

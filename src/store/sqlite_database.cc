@@ -81,6 +81,8 @@ Status SqliteDatabase::create_private(const std::string& path) {
 }
 
 Result<std::unique_ptr<Database>> SqliteDatabase::open(const Options& options) {
+  if (options.alone && ::access(options.path.c_str(), F_OK) != 0)
+    return fail(Errc::kNotFound, "there is no store");
   File lock = STINT_TRY(lock_process(options.path));
   STINT_TRY(create_private(options.path));
   {

@@ -58,6 +58,19 @@ TEST_F(Sqlite, OneProcessAtATime) {
   refused(Errc::kUnavailable, "another process has the database open");
 }
 
+// For a tool that must find what it works on.
+TEST_F(Sqlite, AToolMakesNoStore) {
+  Options alone;
+  alone.alone = true;
+  const auto opened = open(alone);
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code, Errc::kNotFound);
+  EXPECT_EQ(opened.error().reason.text(), "there is no store");
+  struct stat st{};
+  EXPECT_NE(::stat(path_.c_str(), &st), 0);
+  EXPECT_TRUE((*open())->alone()) << "a file has one process";
+}
+
 TEST_F(Sqlite, RefusesWhatItDoesNotUnderstand) {
   raw("CREATE TABLE somebody_elses (x)");
   refused(Errc::kUnsupported, "not a Stint database");

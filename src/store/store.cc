@@ -98,7 +98,8 @@ Status read_on(ReadConnection& connection, const std::function<void(Reader&)>& f
 }
 
 Result<std::unique_ptr<Database>> open_database(const Options& options, const Clock& clock) {
-  if (options.postgres) return STINT_TRY(PostgresDatabase::open(*options.postgres, clock));
+  if (options.postgres)
+    return STINT_TRY(PostgresDatabase::open(*options.postgres, options.alone, clock));
   return SqliteDatabase::open(options);
 }
 
@@ -206,6 +207,7 @@ void Store::sync(std::function<void(Status)> done) {
 }
 
 bool Store::shared() const { return impl_->database->shared(); }
+bool Store::alone() const { return impl_->database->alone(); }
 Seq Store::size() const { return impl_->delivery.size(); }
 void Store::stop() {
   impl_->writer.stop();

@@ -448,6 +448,16 @@ test_keys_rewrap_needs_a_stopped_service() {
   has 'another process has the database open'
   [ ! -e "$SPACE/new-test.key" ] || fail "a key was made for nothing"
 }
+test_keys_rewrap_wants_one_store() {
+  local rewrap=("$STINT" keys rewrap --config "$SPACE/stint.yaml" --new-config "$SPACE/new.yaml" --yes) other
+  for other in "path: \"$SPACE/other.db\"" 'url: "postgres://stint@localhost/stint"'; do
+    printf 'root_key: {path: "%s"}\nstore: {%s}\n' "$SPACE/new-test.key" "$other" >"$SPACE/new.yaml"
+    is "$(status_of "${rewrap[@]}")" 1; has 'the two configurations name different stores'
+  done
+  printf 'root_key: {path: "%s"}\n' "$SPACE/new-test.key" >"$SPACE/new.yaml"
+  is "$(STINT_STORE__PATH="$SPACE/other.db" status_of "${rewrap[@]}")" 1; has 'there is no store'
+  [ ! -e "$SPACE/other.db" ] && [ ! -e "$SPACE/new-test.key" ] || fail "something was made for nothing"
+}
 gone() { ! kill -0 "$SERVER" 2>/dev/null; }
 end_server() { gone || kill -TERM "$SERVER"; wait_for gone; }
 test_sigterm_drains() {  # it ends the server: what comes after starts one of its own
@@ -490,16 +500,6 @@ test_keys_rewrap_to_a_passphrase_and_back() {
   printf 'another long test passphrase\n' |
     "$STINT" keys rewrap --config "$SPACE/words.yaml" --new-config "$SPACE/stint.yaml" --yes 2>"$SPACE/said"
 }
-test_backup_says_what_it_holds() {
-  end_server
-  is "$(status_of "$STINT" backup)" 2
-  is "$(status_of "$STINT" backup --to x --verify y)" 2
-  is "$(status_of "$STINT" restore --from x)" 2
-  is "$(status_of "$STINT" backup --config "$SPACE/stint.yaml" --to "$SPACE/a.backup" --json)" 0
-  local said; said=$(tail -n 1 "$SPACE/said")
-  is "$(jq -r .database <<<"$said")" sqlite
-  is "$("$STINT" backup --verify "$SPACE/a.backup" --json | jq -c 'del(.file)')" "$(jq -c 'del(.file)' <<<"$said")"
-  is "$(stat -c %a "$SPACE/a.backup")" 600
 # At a terminal: typed PROMPT ANSWER… -- COMMAND…, the echo being whatever the command makes it.
 typed() {
   python3 -c '
@@ -537,6 +537,16 @@ test_keys_rewrap_asks_twice_for_a_new_passphrase() {
   local back=("$STINT" keys rewrap --config "$SPACE/words.yaml" --new-config "$SPACE/stint.yaml" --yes)
   is "$(status_of typed "The root key's passphrase: " "$one" -- "${back[@]}")" 0
 }
+test_backup_says_what_it_holds() {
+  end_server
+  is "$(status_of "$STINT" backup)" 2
+  is "$(status_of "$STINT" backup --to x --verify y)" 2
+  is "$(status_of "$STINT" restore --from x)" 2
+  is "$(status_of "$STINT" backup --config "$SPACE/stint.yaml" --to "$SPACE/a.backup" --json)" 0
+  local said; said=$(tail -n 1 "$SPACE/said")
+  is "$(jq -r .database <<<"$said")" sqlite
+  is "$("$STINT" backup --verify "$SPACE/a.backup" --json | jq -c 'del(.file)')" "$(jq -c 'del(.file)' <<<"$said")"
+  is "$(stat -c %a "$SPACE/a.backup")" 600
   is "$(status_of "$STINT" backup --config "$SPACE/stint.yaml" --to "$SPACE/a.backup")" 1
   has 'a backup is never written over'
   is "$(status_of "$STINT" restore --from "$SPACE/a.backup" --config "$SPACE/stint.yaml")" 1

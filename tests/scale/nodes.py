@@ -1,6 +1,8 @@
 """What several nodes owe each other, one promise at a time."""
 
+import json
 import os
+import pathlib
 import threading
 import time
 
@@ -9,7 +11,7 @@ import namespace
 from fleet import Fleet, events_of
 from postgres import Postgres
 from processes import wait_until
-from suite import Skip, equal, expect
+from suite import Skip, contains, equal, expect
 from upstream import Upstream
 
 GRANTS = [agents.grant("up", ["thing.read", "thing.write"])]
@@ -192,6 +194,43 @@ def reach_by_tls(space, fleet, database, there):
     fleet.well()
     return (f"postgres://stint@{address}:{database.port or 5432}/stint?sslmode=verify-full"
             f"&sslrootcert={space.path}/server-test.crt")
+
+
+def test_the_root_key_changes_when_nobody_serves(space, fleet):
+    one, newer = opened(fleet), {}
+    key = space.file("newer-test.key", os.urandom(32), 0o600)
+    for node in fleet.nodes:
+        newer[node] = space.file(f"newer-{node.number}.yaml", pathlib.Path(node.config).read_text()
+                                 .replace(fleet.root_key, key))
+
+    def rewrap(node):
+        return node.cli("keys", "rewrap", "--config", node.config, "--new-config", newer[node],
+                        "--yes", "--json", check=False)
+    first, second, third = fleet.nodes
+    first.kill()
+    second.kill()
+    third.freeze()
+    # It serves nobody, and would go on with the old key.
+    refused = rewrap(first)
+    equal(refused.returncode, 75, refused.stderr)
+    contains(refused.stdout, "another process has the database open")
+    third.thaw()
+    wait_until("it serves on", lambda: read(one, third).status_code == 200)
+    third.kill()
+    done = rewrap(first)
+    equal(done.returncode, 0, done.stdout + done.stderr)
+    equal(json.loads(done.stdout)["credentials"], 1)
+
+    first.launch()
+    equal(first.process.wait(60), 1, "with the old root key")
+    contains(space.log(first.log), "sealed under another root key")
+    for node in fleet.nodes:
+        node.config = newer[node]
+        node.start()
+    for node in fleet.nodes:
+        equal(read(one, node).status_code, 200)
+    again = rewrap(first)
+    equal(again.returncode, 75, again.stderr)
 
 
 def test_the_database_fails_over(space):

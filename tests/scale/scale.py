@@ -119,6 +119,7 @@ def main():
         suite.run(nodes.test_leases_are_taken_over, fleet, database)
         suite.run(test_faults_under_load, fleet, database, upstream)
         suite.run(nodes.test_a_node_that_is_cut_off_refuses, space, fleet, database, upstream)
+        suite.run(nodes.test_the_root_key_changes_when_nobody_serves, space, fleet)
         suite.run(nodes.test_the_database_fails_over, space)
         if suite.failed:
             for number in range(3):

@@ -17,19 +17,29 @@ inline bool on_postgres() {
   return store != nullptr && std::string_view(store) == "postgres";
 }
 
+// The URL of the database that belongs to a directory.
+inline const std::string& test_database(const std::string& directory) {
+  static std::map<std::string, std::string> urls;
+  auto& url = urls[directory];
+  if (url.empty()) url = PostgresServer::shared().database();
+  return url;
+}
+
 // The store that belongs to a directory, opened: SQLite, or with STINT_TEST_STORE=postgres a
 // database of its own on the process's own server, which has the time of day.
 inline Result<std::unique_ptr<store::Store>> open_test_store(const std::string& directory,
                                                              const Clock& clock,
-                                                             const std::string& vfs = {}) {
-  if (!on_postgres())
-    return store::Store::open({.path = directory + "/stint.db", .vfs = vfs}, clock);
-  static const SystemClock now;
-  static std::map<std::string, std::string> urls;
-  auto& url = urls[directory];
-  if (url.empty()) url = PostgresServer::shared().database();
+                                                             const std::string& vfs = {},
+                                                             bool alone = false) {
   store::Options options;
-  options.postgres = store::PostgresOptions{.url = url, .password = nullptr};
+  options.alone = alone;
+  if (!on_postgres()) {
+    options.path = directory + "/stint.db";
+    options.vfs = vfs;
+    return store::Store::open(std::move(options), clock);
+  }
+  static const SystemClock now;
+  options.postgres = store::PostgresOptions{.url = test_database(directory), .password = nullptr};
   return store::Store::open(std::move(options), now);
 }
 

@@ -22,9 +22,12 @@ struct Rewrapped {
 // the old one or wholly the new one. Each value is opened again under the new key, as it is read
 // back, before the commit.
 //
-// For a store that nobody else has open: a service that runs keeps the old root key in memory.
+// For a store that nobody else has open (store::Options::alone): a service that runs keeps the old
+// root key in memory. A node of a shared store that was cut off meanwhile, and comes back, hears of
+// it before it writes anything, and does nothing more.
 // Threads: any but the writer. Blocking: on the commit.
-// Errors:  kConflict "the new root key is the old one"; kWrongKey "sealed under another root key"
+// Errors:  kConflict "other processes may have the store open", "the new root key is the old one";
+// kWrongKey "sealed under another root key"
 //          (`from` is not what this store is sealed under); kBadSignature; the store's.
 Result<Rewrapped> rewrap(store::Store& store, const crypto::RootKey& from, const keys::NewRoot& to,
                          Entropy& entropy, const Actor& actor, WallTime now);

@@ -40,6 +40,9 @@ struct Options {
   std::size_t readers = 4;                     // read connections
   std::size_t checkpoint_bytes = 4 << 20;      // of WAL before the checkpoint thread copies it
   std::string vfs;                             // SQLite VFS name; empty: the default
+  // For a tool that changes what nodes keep in memory: the store that is there, while no other
+  // process has it open, nor can until this one closes it. A file never has two.
+  bool alone = false;
 };
 
 // What recorded events tell of. What has happened is kept while the store cannot commit.
@@ -143,7 +146,9 @@ class CommandOf final : public Command {
 class Store {
  public:
   // Opens or creates, takes the process lock, migrates. Errors: kReadOnly, kIo, kUnsupported (made
-  // by a newer version, or not a Stint database), kUnavailable (another process has it open).
+  // by a newer version, or not a Stint database), kUnavailable (another process has it open, or a
+  // shared one for itself); with Options::alone also kNotFound "there is no store", kUnsupported
+  // "the database has no locks: it cannot be known that no node has it open".
   static Result<std::unique_ptr<Store>> open(Options options, const Clock& clock);
   ~Store();
   Store(const Store&) = delete;
@@ -228,6 +233,7 @@ class Store {
 
   Seq size() const;     // of the log: events committed, and told to observers
   bool shared() const;  // other processes write to the database too
+  bool alone() const;   // no other process has it open, nor can; see Options::alone
   Health health() const;
 
   // Refuses new commands, commits what is queued, stops the threads. Idempotent.
