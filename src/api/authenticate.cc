@@ -101,10 +101,17 @@ rt::Co<std::optional<http::Response>> Core::take_person(Call* call, std::string 
 
 rt::Co<std::optional<http::Response>> Core::take_agent(Call* call) {
   const std::string& issuer = parts.authority.settings().issuer;
-  auto checked = parts.gate.at_resource(
-      call->head, call->peer, issuer + call->target.path, *parts.authority.verifier(), issuer,
-      settings.dpop_nonce ? proof::NonceRule::kRequired : proof::NonceRule::kNotRequired,
-      call->now);
+  const auto check = [&] {
+    return parts.gate.at_resource(
+        call->head, call->peer, issuer + call->target.path, *parts.authority.verifier(), issuer,
+        settings.dpop_nonce ? proof::NonceRule::kRequired : proof::NonceRule::kNotRequired,
+        call->now);
+  };
+  auto checked = check();
+  if (!checked && !checked.error().token)
+    if (const auto token = proof::offered_token(call->head);
+        token && co_await parts.authority.learn_of_key(std::string(*token)))
+      checked = check();
   if (checked) {
     co_await parts.authority.learn_of(checked->task(), checked->claims().iat);
     if (const Status counts = still_counts(*checked, call->now); !counts) {

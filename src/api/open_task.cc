@@ -123,6 +123,8 @@ rt::Co<Reply> Core::open_task(Call* call) {
   std::optional<opening::Person> person;
   if (subject && subject->header().typ == "at+jwt") {
     auto shown = parts.opener.parent(asked.subject, *client, presenter->binding(), now);
+    if (!shown && co_await parts.authority.learn_of_key(asked.subject))
+      shown = parts.opener.parent(asked.subject, *client, presenter->binding(), now);
     if (!shown) {
       report(*call, shown.error(), client->agent());
       parts.opener.refused(policy::Operation::kDelegate, *client, shown.error(), where);

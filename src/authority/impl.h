@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "key_maker.h"
+#include "key_news.h"
 #include "lease.h"
 #include "repeats.h"
 #include "status_lists.h"
@@ -87,7 +88,8 @@ class Authority::Impl {
         sweep_lease(parts.store, parts.clock, "sweep", node),
         decision_ids(parts.entropy),
         status_indexes(parts.entropy),
-        key_maker(parts.keys) {}
+        key_maker(parts.keys),
+        key_news([&store = parts.store](auto done) { store.sync(std::move(done)); }, parts.clock) {}
 
   Parts parts;
   const Settings settings;
@@ -292,6 +294,7 @@ class Authority::Impl {
   std::optional<WallTime> restored;  // from a backup; set by open(), and never changes
   WallTime keys_failed;              // the reaper's: when tending keys failed last
   KeyMaker key_maker;
+  KeyNews key_news;
 
  private:
   template <class T, class F, class Done>

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "impl.h"
+#include "stint/jose/jws.h"
 #include "stint/keys/key_changes.h"
 
 namespace stint::authority {
@@ -168,6 +169,18 @@ Status Authority::Impl::reload_keys() {
   set_keys(STINT_TRY(
       parts.store.read([this](store::Reader& reader) { return parts.keys.load(reader); })));
   return {};
+}
+
+rt::Co<bool> Authority::learn_of_key(std::string token_text) {
+  Impl* impl = impl_.get();
+  if (!impl->parts.store.shared()) co_return false;
+  const auto token = jose::parse_compact(token_text);
+  if (!token || token->header().kid.empty()) co_return false;
+  const std::string kid = token->header().kid;
+  // What is known stays refused, for whatever reason it was.
+  if (impl->keys()->set->find(kid) != nullptr) co_return false;
+  co_await impl->key_news.ask();
+  co_return impl->keys()->set->find(kid) != nullptr;
 }
 
 Status Authority::reload_keys() { return impl_->reload_keys(); }

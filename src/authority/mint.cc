@@ -266,7 +266,9 @@ rt::Co<Result<bool>> Authority::revoke(std::string token_text, std::string clien
     });
     co_return closed;
   }
-  const auto token = impl->keys()->verifier.verify_any_audience(token_text, now);
+  auto token = impl->keys()->verifier.verify_any_audience(token_text, now);
+  if (!token && co_await learn_of_key(token_text))
+    token = impl->keys()->verifier.verify_any_audience(token_text, now);
   if (!token || token->claims().client_id != client_id) co_return false;
   const TaskId task_id = token->task();
   const TokenId jti = token->claims().jti;

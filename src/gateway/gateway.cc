@@ -111,9 +111,16 @@ rt::Co<std::optional<proof::Checked>> Gateway::Impl::authenticate(net::Exchange&
                                                                   const Passage& p) {
   const auto& settings = parts.authority.settings();
   const std::string audience = settings.gateway_url + "/u/" + p.address.upstream;
-  auto checked = parts.gate.at_resource(ex.head(), ex.peer(), settings.gateway_url + p.address.path,
-                                        *parts.authority.verifier(), audience,
-                                        proof::NonceRule::kRequired, p.now);
+  const auto check = [&] {
+    return parts.gate.at_resource(ex.head(), ex.peer(), settings.gateway_url + p.address.path,
+                                  *parts.authority.verifier(), audience,
+                                  proof::NonceRule::kRequired, p.now);
+  };
+  auto checked = check();
+  if (!checked && !checked.error().token)
+    if (const auto token = proof::offered_token(ex.head());
+        token && co_await parts.authority.learn_of_key(std::string(*token)))
+      checked = check();
   if (checked) co_return *std::move(checked);
 
   proof::Refusal refusal = checked.error();

@@ -64,7 +64,9 @@ rt::Co<Answer<http::Response>> Endpoints::Impl::introspect(Posted posted) {
   if (!client) co_return std::unexpected(client.error());
   const std::string_view token = posted.get("token");
   if (token.empty()) co_return refuse("invalid_request", {Errc::kMissing, "token is missing"});
-  const auto known = parts.authority.introspect(token, client->agent(), posted.now);
+  auto known = parts.authority.introspect(token, client->agent(), posted.now);
+  if (!known && co_await parts.authority.learn_of_key(std::string(token)))
+    known = parts.authority.introspect(token, client->agent(), posted.now);
   // A handle is no access token: a resource server that only looks at `active` must not take it for
   // one. Who asks for a refresh token by name gets an answer about it.
   if (!known || (known->handle && posted.get("token_type_hint") != "refresh_token"))

@@ -149,6 +149,8 @@ rt::Co<Answer<http::Response>> Endpoints::Impl::delegate(TokenRequest request) {
   const std::string agent = request.client.agent();
   const opening::Where where = request.where();
   auto parent = parts.opener.parent(subject, request.client, request.binding, posted.now);
+  if (!parent && co_await parts.authority.learn_of_key(subject))
+    parent = parts.opener.parent(subject, request.client, request.binding, posted.now);
   if (!parent) {
     const opening::Refusal& r = parent.error();
     parts.opener.refused(policy::Operation::kDelegate, request.client, r, where);

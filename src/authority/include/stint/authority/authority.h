@@ -80,6 +80,11 @@ class Authority {
   // have opened it a moment ago. A task that is not in the view is waited for, until everything
   // that was committed before this call is; one whose token was issued long ago is not.
   rt::Co<void> learn_of(TaskId task, WallTime issued);
+  // After a token was refused: whether it names a key that this node has only now heard of, so that
+  // it is to be verified again. With several nodes, another may have begun to sign with it a moment
+  // ago. Waits until everything that was committed before this call is known; strangers' names of
+  // keys ask the database ten times a second at most, whatever their number.
+  rt::Co<bool> learn_of_key(std::string token_text);
   Result<std::shared_ptr<LiveTask>> live(TaskId task) const;  // of the view, now
 
   // --- configuration ---
