@@ -84,6 +84,22 @@ TEST_F(ServedTest, MetadataNamesEachAlgorithmOnceWhileKeysRotate) {
   EXPECT_EQ(testkit::must_have(json::array_at(jwks, "keys"))->size(), 6U);
 }
 
+// A node that does not hear of revocations must not publish what they took away.
+TEST_F(ServedTest, KeysThatItCannotVouchForAreNotPublished) {
+  EXPECT_EQ(call("GET", "/oauth/jwks", {}, "").status, 200);
+  edge.clock.advance(edge.authority->settings().feed_max_age + 1s);
+  const auto stale = call("GET", "/oauth/jwks", {}, "");
+  EXPECT_EQ(stale.status, 503);
+  EXPECT_EQ(stale.body, R"({"error":"temporarily_unavailable","error_description":")"
+                        R"(this node cannot vouch for its keys now: try again in a moment",)"
+                        R"("error_uri":"urn:stint:problem:stale"})");
+  EXPECT_EQ(stale.headers.one("Cache-Control"), "no-store");
+  testkit::confirm_view(*edge.authority, *edge.store);
+  const auto known = call("GET", "/oauth/jwks", {}, "");
+  EXPECT_EQ(known.status, 200);
+  EXPECT_EQ(known.headers.one("Cache-Control"), "public, max-age=300");
+}
+
 TEST_F(ServedTest, LimitsAndPaths) {
   EXPECT_EQ(call("GET", "/.well-known/oauth-authorization-server", {}, "").status, 200);
   const auto jwks = call("GET", "/oauth/jwks", {}, "");

@@ -1,5 +1,6 @@
 """Verifiers elsewhere: one that follows the feed refuses what the gateway would, in time."""
 
+import base64
 import json
 import threading
 import time
@@ -161,6 +162,59 @@ def test_refusals(stint, edge):
     reply = requests.get(stint.issuer + "/v1/feed", headers={"Accept": "text/event-stream"},
                          timeout=10)
     assert reply.status_code == 401
+
+
+def renew(stint, edge):
+    """A token of the key that signs now, for the verifier itself."""
+    edge.agent.refresh(resource=stint.issuer)
+
+
+def test_refuses_a_retired_key_before_it_reads_the_keys_again(stint, edge):
+    before = opened(stint)
+    stint.cli("keys", "rotate", "--now", "--yes")
+    after = opened(stint)
+    old, new = (edge_verifier.kid_of(one.token) for one in (before, after))
+    assert old != new
+    renew(stint, edge)
+    with Following(edge):
+        wait(lambda: edge.current and not edge.keys_due)
+        edge.keys_asked = None  # as if it were a while ago
+        assert edge.check(before.token) and edge.check(after.token), "both keys count"
+        edge.read_keys = lambda: None  # the copy stays as it is, with the old key
+        stint.cli("keys", "revoke", old, "--yes")  # acknowledged
+        wait(lambda: old in edge.retired)
+        assert old in edge.kids()
+        denied(edge, before.token, "the key of the token is retired")
+        assert edge.check(after.token)["task"]["id"] == after.task
+
+
+def test_the_snapshot_tells_of_retired_keys(stint, edge):
+    before = opened(stint)
+    old = edge_verifier.kid_of(before.token)
+    stint.cli("keys", "revoke", old, "--yes")  # a fresh key signs at once
+    after = opened(stint)
+    renew(stint, edge)
+    edge.keys_asked, edge.read_keys = None, lambda: None
+    edge.follow(until=current)
+    assert old in edge.retired and old in edge.kids()
+    denied(edge, before.token, "the key of the token is retired")
+    denied(edge, after.token, "the key of the token is unknown")
+    del edge.read_keys
+    assert edge.check(after.token)["task"]["id"] == after.task
+
+
+def test_strangers_do_not_make_it_ask_for_the_keys(stint, edge):
+    edge.follow(until=current)
+    _, body, signature = opened(stint).token.split(".")
+    asked = []
+    get = edge.agent.http.get
+    edge.agent.http.get = lambda url, **how: asked.append(url) or get(url, **how)
+    edge.keys_asked = None
+    for i in range(50):
+        header = json.dumps({"typ": "at+jwt", "alg": "ES256", "kid": f"stranger-{i}"})
+        head = base64.urlsafe_b64encode(header.encode()).rstrip(b"=").decode()
+        denied(edge, f"{head}.{body}.{signature}", "the key of the token is unknown")
+    assert len(asked) == 1
 
 
 def test_ends_with_its_own_task(stint, edge):
