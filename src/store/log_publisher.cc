@@ -53,10 +53,12 @@ LogPublisher::LogPublisher(LogPublisher&&) noexcept = default;
 LogPublisher::~LogPublisher() = default;
 
 Result<LogPublisher> LogPublisher::open(Store& store) {
-  const auto last = STINT_TRY(latest_checkpoint(store));
+  // In one snapshot: another node signs what it commits while this one opens.
+  const auto [last, size] =
+      STINT_TRY(store.read([](Reader& r) { return std::pair(latest_checkpoint(r), log_size(r)); }));
   auto state = std::make_unique<State>(State{store, {}, last ? last->size : 0});
   if (!last) return LogPublisher(std::move(state));
-  if (last->size > store.size()) {
+  if (last->size > size) {
     return fail(Errc::kInternal, "log is shorter than its checkpoint");
   }
   const auto fetch = [&store](const merkle::TileId& id) -> Result<std::string> {
