@@ -206,8 +206,10 @@ Status resume(Task& task, Why gone, WallTime now) {
 Result<TokenLife> token_life(const Task& task, seconds ttl, WallTime now) {
   STINT_TRY(live(task, now));
   // NumericDate has whole seconds; `opened` has too, so rounding down keeps iat >= opened (rule 1).
-  const auto issued = std::chrono::floor<seconds>(now);
-  const auto expires = std::min(issued + ttl, std::chrono::floor<seconds>(task.deadline));
+  // Another node opened the task, by a clock that may be ahead of this one's: no token is older.
+  const auto second = std::chrono::floor<seconds>(now);
+  const auto issued = std::max(second, std::chrono::ceil<seconds>(task.opened));
+  const auto expires = std::min(second + ttl, std::chrono::floor<seconds>(task.deadline));
   if (expires <= issued) return fail(Errc::kExpired, "the task is about to end");
   return TokenLife{issued, expires};
 }

@@ -151,7 +151,8 @@ Status pause(Task& task, Why why, WallTime now);
 // paused for another cause), kExpired.
 Status resume(Task& task, Why gone, WallTime now);
 
-// The life of a token minted now: [now, min(deadline, now + ttl)], in whole seconds (rule 1).
+// The life of a token minted now: [now, min(deadline, now + ttl)], in whole seconds (rule 1); by a
+// clock that stands before the opening, from the opening on.
 // Errors: as live(); kExpired when less than one second is left.
 struct TokenLife {
   WallTime issued, expires;
