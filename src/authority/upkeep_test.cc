@@ -29,6 +29,23 @@ TEST_F(Upkeep, TimeClosesWhatIsDueAndAReceiptFollows) {
   EXPECT_FALSE(authority->receipt(TaskId::random(entropy)).has_value());
 }
 
+// A node whose clock is behind would take it again, when one that is ahead has forgotten it.
+TEST_F(Upkeep, WhatWasUsedUpIsRememberedForAsLongAsClocksMayBeApart) {
+  const WallTime until = clock.wall() + 10s;
+  const auto use = [&] {
+    auto r = request();
+    r.spend = {{"client-assertion", "once", until}};
+    const auto opened = rt::block_on(authority->open_task(std::move(r)));
+    return opened ? "taken" : std::string(opened.error().reason.text());
+  };
+  EXPECT_EQ(use(), "taken");
+  pass(10s + 60s);
+  EXPECT_EQ(authority->sweep().forgotten, 0u);
+  EXPECT_EQ(use(), "the assertion was used before");
+  pass(1ms);
+  EXPECT_EQ(authority->sweep().forgotten, 1u);
+}
+
 TEST_F(Upkeep, AViewThatTheWriterDoesNotConfirmDenies) {  // S6
   const Opened o = opened();
   clock.advance(2001ms);
