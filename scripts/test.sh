@@ -79,7 +79,7 @@ run_script() {  # a suite of tests/ that prints "N passed, M failed[, K skipped]
 }
 
 stage "lints" scripts/lint --format
-stage "build: programs (release)" compile release -k 0 stint_programs
+stage "build: programs (release)" compile release -k 0 stint_programs stint_suite_programs
 stage "build: tests (asan, ubsan)" compile asan -k 0 all stint_headers
 stage "tests under asan and ubsan" run_ctest asan ${LONG:+-L} ${LONG:+.} ${LONG:--LE} ${LONG:-slow|scale|tsan}
 for suite in tests/*/run.sh; do

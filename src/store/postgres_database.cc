@@ -16,7 +16,11 @@ namespace {
 
 constexpr Sql kRead = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 constexpr Sql kBegin = "BEGIN ISOLATION LEVEL READ COMMITTED";
-constexpr Sql kTurn = "SELECT size FROM log_head FOR UPDATE";
+// What may_write() asks comes along: each node begins a transaction several times a second, also to
+// confirm its view (authority), so one that may not write is one that denies.
+constexpr Sql kTurn =
+    "SELECT size, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, "
+    "(SELECT oldest FROM stint_schema) FROM log_head FOR UPDATE";
 constexpr Sql kGrow = "UPDATE log_head SET size = $1";
 constexpr Sql kNotify = "SELECT pg_notify('stint_log', $1)";
 constexpr Sql kCommit = "COMMIT";
@@ -58,7 +62,7 @@ Result<bool> can_notify(PgSession& session) {
 Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const PostgresOptions& options,
                                                                  bool alone, const Clock& clock) {
   auto target = STINT_TRY(PostgresTarget::parse(options));  // before `new`: this may return
-  std::unique_ptr<PostgresDatabase> database(new PostgresDatabase(std::move(target), alone));
+  std::unique_ptr<PostgresDatabase> database(new PostgresDatabase(std::move(target), alone, clock));
   auto session = STINT_TRY(PgSession::open(database->target_));
   STINT_TRY(check_server(*session, clock));
   if (alone) STINT_TRY(database->go_alone(*session));
@@ -94,7 +98,7 @@ Result<std::unique_ptr<WriteConnection>> PostgresDatabase::open_writer() {
   STINT_TRY(session->enter_pipeline());
   // Prepared while no transaction is spoilt.
   for (const Sql sql : {kRollback, kSavepoint, kRelease, kUndo}) STINT_TRY(session->know(sql));
-  return std::make_unique<PgWriter>(std::move(session), notifies_);
+  return std::make_unique<PgWriter>(this, std::move(session));
 }
 
 Result<std::unique_ptr<ReadConnection>> PostgresDatabase::open_reader() {
@@ -110,6 +114,20 @@ Result<std::unique_ptr<PgSession>> PostgresDatabase::reading_session() const {
 
 std::unique_ptr<Feed> PostgresDatabase::make_feed(Delivery& delivery) {
   return std::make_unique<PostgresFeed>(*this, target_, delivery);
+}
+
+Status PostgresDatabase::may_write(WallTime before, WallTime theirs, std::int64_t oldest) const {
+  if (const Status known = may_work_with(oldest); !known)
+    return fail(Errc::kUnavailable, known.error().reason);
+  const auto ahead = clocks_differ(before, theirs, now());
+  if (!ahead) {
+    differs_ = false;
+    return {};
+  }
+  if (!differs_.exchange(true))
+    log::error("clocks differ", {{"ours_ahead_of_the_database_s", ahead->count()}});
+  return fail(Errc::kUnavailable,
+              "this machine's clock and the database's differ by more than 30 s");
 }
 
 // --- reading ---
@@ -165,11 +183,15 @@ Result<Seq> PgWriter::begin() {
   session_->forget();
   STINT_TRY(session_->defer(kBegin));
   in_transaction_ = true;
+  const WallTime before = database_ == nullptr ? WallTime() : database_->now();
   PgStatement* const head = STINT_TRY(session_->run(kTurn, {}));
-  const bool found = STINT_TRY(head->next());
+  const bool found = STINT_TRY(head->next()) && head->type(2) == ColumnType::kInteger;
   const Seq size = found ? static_cast<Seq>(head->integer(0)) : 0;
+  const WallTime theirs = from_unix_millis(found ? head->integer(1) : 0);
+  const std::int64_t oldest = found ? head->integer(2) : 0;
   PgSession::finish(*head);
   if (!found) return fail(Errc::kInternal, "database is damaged");
+  if (database_ != nullptr) STINT_TRY(database_->may_write(before, theirs, oldest));
   return size;
 }
 
@@ -230,7 +252,7 @@ Status PgWriter::write_log(const EventBatch& batch, std::span<const EventView> e
     return session_->defer(sql, parameters);
   }));
   STINT_TRY(session_->defer(kGrow, std::array{Param(batch.next())}));
-  if (!notifies_) return {};
+  if (database_ == nullptr || !database_->notifies()) return {};
   size_text_ = std::to_string(batch.next());
   return session_->defer(kNotify, std::array{Param(size_text_)});
 }

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 
 #include "database.h"
 #include "postgres_session.h"
 #include "postgres_target.h"
+#include "stint/base/clock.h"
 
 namespace stint::store {
 
@@ -16,7 +19,8 @@ namespace stint::store {
 // "every event before `size`" is a watermark that any node may follow.
 class PostgresDatabase final : public Database {
  public:
-  // Connects, checks the server, migrates. `alone`: as Options::alone. Errors: of Store::open().
+  // Connects, checks the server, migrates. `alone`: as Options::alone. The clock outlives it.
+  // Errors: of Store::open().
   static Result<std::unique_ptr<PostgresDatabase>> open(const PostgresOptions& options, bool alone,
                                                         const Clock& clock);
 
@@ -34,12 +38,21 @@ class PostgresDatabase final : public Database {
   // Commits are announced. False of a database that has no LISTEN and NOTIFY: it is asked instead.
   bool notifies() const { return notifies_; }
 
+  // Whether this node may still write, by what the database said after `before`: its clock, and the
+  // oldest version of the schema that one must know. What was right when the store was opened need
+  // not stay so: a clock is stepped, a newer node migrates. Any thread. Errors: kUnavailable.
+  Status may_write(WallTime before, WallTime theirs, std::int64_t oldest) const;
+  WallTime now() const { return clock_.wall(); }
+
  private:
-  PostgresDatabase(PostgresTarget target, bool alone) : target_(std::move(target)), alone_(alone) {}
+  PostgresDatabase(PostgresTarget target, bool alone, const Clock& clock)
+      : target_(std::move(target)), alone_(alone), clock_(clock) {}
   Status go_alone(PgSession& session) const;
   const PostgresTarget target_;
   const bool alone_;
+  const Clock& clock_;
   bool notifies_ = true, locks_ = true;
+  mutable std::atomic<bool> differs_{false};  // said once
 };
 
 class PgReader final : public ReadConnection {
@@ -65,8 +78,10 @@ class PgReader final : public ReadConnection {
 
 class PgWriter final : public WriteConnection {
  public:
-  PgWriter(std::unique_ptr<PgSession> session, bool notifies)
-      : session_(std::move(session)), notifies_(notifies) {}
+  // The database outlives it; null: of a store that is being restored, where nobody else is, and of
+  // which it only takes rows.
+  PgWriter(const PostgresDatabase* database, std::unique_ptr<PgSession> session)
+      : database_(database), session_(std::move(session)) {}
   ~PgWriter() override { PgWriter::abandon(); }
   Result<Cursor*> start(Sql sql, std::span<const Param> parameters) override;
   Result<Effect> finish(Cursor& cursor) override;
@@ -86,8 +101,8 @@ class PgWriter final : public WriteConnection {
  private:
   Status begin_savepoint();  // when it is due
 
+  const PostgresDatabase* const database_;
   std::unique_ptr<PgSession> session_;
-  const bool notifies_;
   bool in_transaction_ = false, in_doubt_ = false;
   // Begun with a command's first statement: any error in it spoils the transaction up to there.
   bool savepoint_due_ = false, savepoint_begun_ = false;

@@ -14,6 +14,7 @@ namespace stint::store {
 namespace {
 
 constexpr std::chrono::seconds kMaxSkew{30};
+constexpr int kAttempts = 5;  // times that one is tried; each gives way to the others after 1 s
 
 // Old rows may be many. Should this process freeze in the middle, the others wait for it so long.
 constexpr PgSession::Patience kPatience{.answer = std::chrono::hours(1),
@@ -105,11 +106,14 @@ Status migrate_locked(PgSession& session) {
   const auto version =
       number(STINT_TRY(setting(session, "SELECT version FROM stint_schema FOR UPDATE")));
   const auto oldest = number(STINT_TRY(setting(session, "SELECT oldest FROM stint_schema")));
-  if (oldest > known)
-    return fail(Errc::kUnsupported, "the database is of a newer version: upgrade this node");
+  STINT_TRY(may_work_with(oldest));
   if (version >= known) return {};
-  // Whoever waits for a table keeps from it all who come later: not behind a backup.
-  STINT_TRY(session.exec("SET LOCAL lock_timeout = '5s'"));
+  if (version > 0) {
+    // Other nodes are at work: between two of their transactions, and not at the price of theirs.
+    // Whoever waits for a table keeps from it all who come later: not behind a backup.
+    STINT_TRY(session.exec("SET LOCAL lock_timeout = '1s'"));
+    STINT_TRY(session.text("SELECT size FROM log_head FOR UPDATE"));
+  }
   STINT_TRY(raise_postgres(session, version, known));
   if (version > 0) log::info("database migrated", {{"version", known}});  // and not made
   return {};
@@ -143,6 +147,18 @@ std::string in_postgres(std::string_view schema) {
   return out;
 }
 
+std::optional<std::chrono::seconds> clocks_differ(WallTime before, WallTime theirs,
+                                                  WallTime after) {
+  if (theirs >= before - kMaxSkew && theirs <= after + kMaxSkew) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::seconds>(before - theirs);
+}
+
+Status may_work_with(std::int64_t oldest) {
+  if (oldest > static_cast<std::int64_t>(migrations().size()))
+    return fail(Errc::kUnsupported, "the database is of a newer version: upgrade this node");
+  return {};
+}
+
 Status check_server(PgSession& session, const Clock& clock) {
   if (number(STINT_TRY(setting(session, "SHOW server_version_num"))) < 150'000)
     return fail(Errc::kUnsupported, "the database is older than PostgreSQL 15");
@@ -160,10 +176,8 @@ Status check_server(PgSession& session, const Clock& clock) {
   const WallTime before = clock.wall();
   const auto theirs = from_unix_millis(number(STINT_TRY(
       setting(session, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"))));
-  const WallTime after = clock.wall();
-  if (theirs < before - kMaxSkew || theirs > after + kMaxSkew) {
-    const auto ahead = std::chrono::duration_cast<std::chrono::seconds>(before - theirs).count();
-    log::error("clocks differ", {{"ours_ahead_of_the_database_s", ahead}});
+  if (const auto ahead = clocks_differ(before, theirs, clock.wall())) {
+    log::error("clocks differ", {{"ours_ahead_of_the_database_s", ahead->count()}});
     return fail(Errc::kPreconditionFailed,
                 "this machine's clock and the database's differ by more than 30 s");
   }
@@ -184,12 +198,15 @@ Status migrate_postgres(PgSession& session) {
   if (!made && made.error().code == Errc::kInternal) return fail(kTheirs);  // other columns
   STINT_TRY(made);
   STINT_TRY(session.be_patient(kPatience));
-  STINT_TRY(session.exec("BEGIN"));
-  if (const Status migrated = migrate_locked(session); !migrated) {
+  for (int attempt = 1;; ++attempt) {
+    STINT_TRY(session.exec("BEGIN"));
+    const Status migrated = migrate_locked(session);
+    if (migrated) return session.exec("COMMIT");
     (void)session.exec("ROLLBACK");
-    return migrated;
+    // A table that another's reader held, or a reader that wanted what was held here.
+    if (migrated.error().code != Errc::kUnavailable || session.dead() || attempt == kAttempts)
+      return migrated;
   }
-  return session.exec("COMMIT");
 }
 
 }  // namespace stint::store

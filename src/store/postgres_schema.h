@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +15,13 @@ namespace stint::store {
 // kUnsupported (encoding, fsync off, version), kReadOnly (a replica, or told to take no writes),
 // kPreconditionFailed (clocks differ by more than 30 s).
 Status check_server(PgSession& session, const Clock& clock);
+
+// Of a clock that was read before and after another's `theirs`: by how much it is ahead, when that
+// is more than 30 s either way.
+std::optional<std::chrono::seconds> clocks_differ(WallTime before, WallTime theirs, WallTime after);
+
+// Whether this program may work with a schema that asks for `oldest`. Errors: kUnsupported.
+Status may_work_with(std::int64_t oldest);
 
 // Makes the tables, or brings them to this version, in one transaction that one node at a time
 // carries out. A schema names the oldest version of Stint that still works with it, so that nodes

@@ -1,12 +1,76 @@
 // What was right when a store was opened need not stay so: it denies then, and goes on by itself
-// once it is right again.
+// once it is right again. And others are at work when it opens.
 #include "postgres_fault_for_test.h"
 #include "stint/store/log_publisher.h"
 
 namespace stint::store {
 namespace {
 
+using namespace std::chrono_literals;
 using testkit::PostgresServer;
+
+Result<std::unique_ptr<Store>> open_at(const std::string& url, const Clock& clock) {
+  Options options;
+  options.postgres = PostgresOptions{.url = url, .password = nullptr};
+  return Store::open(std::move(options), clock);
+}
+
+class PostgresServing : public testing::Test {
+ protected:
+  void refused(std::string_view why) {
+    for (int i = 0; i < 2; ++i) {
+      const auto written = store_->write_sync(put("refused", "x"));
+      ASSERT_FALSE(written.has_value());
+      EXPECT_EQ(written.error().code, Errc::kUnavailable);
+      EXPECT_EQ(written.error().reason.text(), why);
+    }
+    const Health health = store_->health();
+    EXPECT_FALSE(health.writable);
+    EXPECT_EQ(health.last_error->reason.text(), why);
+    // What will happen by its word does not happen; what has happened is kept.
+    EXPECT_FALSE(store_->record(recorded("never")).has_value());
+  }
+  void serves(const std::string& name) {
+    const auto written = store_->write_sync(put(name, "x"));
+    EXPECT_TRUE(written.has_value()) << written.error().reason.text();
+    EXPECT_TRUE(store_->health().writable);
+  }
+
+  PostgresServer& server_ = PostgresServer::shared();
+  const std::string url_ = server_.database();
+  testkit::ManualClock clock_{std::chrono::floor<std::chrono::milliseconds>(SystemClock().wall())};
+  std::unique_ptr<Store> store_ = *open_at(url_, clock_);
+};
+
+TEST_F(PostgresServing, AClockThatStepsAwayDeniesUntilItIsBack) {
+  serves("before");
+  for (const std::chrono::seconds ahead : {-60s, 60s, -300s, 300s}) {
+    clock_.step_wall(ahead);
+    testing::internal::CaptureStderr();
+    refused("this machine's clock and the database's differ by more than 30 s");
+    const std::string log = testing::internal::GetCapturedStderr();
+    const auto said = log.find("\"ours_ahead_of_the_database_s\":");
+    ASSERT_NE(said, std::string::npos) << log;
+    EXPECT_EQ(log.find("clocks differ", said), std::string::npos) << "once: " << log;
+    clock_.step_wall(-ahead);
+    serves("after " + std::to_string(ahead.count()));
+  }
+  for (const std::chrono::seconds ahead : {-15s, 15s}) {
+    clock_.step_wall(ahead);
+    serves("within " + std::to_string(ahead.count()));
+    clock_.step_wall(-ahead);
+  }
+}
+
+TEST_F(PostgresServing, ASchemaThatLeavesTheNodeBehindDenies) {
+  const std::string db = database_in(url_);
+  server_.sql(db, "UPDATE stint_schema SET version = version + 1, oldest = version");
+  serves("one version behind");
+  server_.sql(db, "UPDATE stint_schema SET version = version + 1, oldest = version");
+  refused("the database is of a newer version: upgrade this node");
+  server_.sql(db, "UPDATE stint_schema SET oldest = oldest - 1");
+  serves("again");
+}
 
 // A node that opens while others write and sign does not take its own lateness for a lost log.
 TEST(PostgresStarting, OthersSignMeanwhile) {

@@ -32,7 +32,7 @@ constexpr int kTogether = 256;
 class ToPostgres final : public RestoreTarget {
  public:
   explicit ToPostgres(std::unique_ptr<PgSession> session)
-      : session_(session.get()), writer_(std::make_unique<PgWriter>(std::move(session), false)) {}
+      : session_(session.get()), writer_(std::make_unique<PgWriter>(nullptr, std::move(session))) {}
 
   Status begin(std::int64_t schema) override {
     STINT_TRY(session_->be_patient(kPatience));

@@ -72,6 +72,8 @@ audit: {{checkpoint_every: 1s}}
 {fleet.config}""")
         self.process = None
         self.log = f"node-{number}.log"
+        self.program = program("stint", "STINT_BIN")  # the drill's nodes are of several versions
+        self.environment = {"STINT_HOME": self.home}
         self.launcher = []  # what comes before the command, and where clients find it, if elsewhere
         self.address = "127.0.0.1"
 
@@ -80,8 +82,8 @@ audit: {{checkpoint_every: 1s}}
 
     def launch(self):
         self.process = self.fleet.space.start(
-            [*self.launcher, program("stint", "STINT_BIN"), "serve", "--config", self.config], self.log,
-            env={"STINT_HOME": self.home})
+            [*self.launcher, self.program, "serve", "--config", self.config], self.log,
+            env=self.environment)
 
     def start(self, seconds=60):
         self.launch()
@@ -89,12 +91,21 @@ audit: {{checkpoint_every: 1s}}
                              seconds=seconds, process=self.process)
         return self
 
-    def ready(self):
+    def readyz(self):
+        """(status, reason); (0, None) when nobody answers."""
         try:
-            return self.fleet.http.get(f"http://{self.address}:{self.operations}/readyz",
-                                       timeout=3).status_code
+            answer = self.fleet.http.get(f"http://{self.address}:{self.operations}/readyz",
+                                         timeout=3)
+            return answer.status_code, answer.json()["reason"]
         except OSError:
-            return 0
+            return 0, None
+
+    def ready(self):
+        return self.readyz()[0]
+
+    def stop(self):
+        """As a service manager does it: what is under way ends within the drain."""
+        self.fleet.space.stop(self.process)
 
     def kill(self):
         os.kill(self.process.pid, signal.SIGKILL)

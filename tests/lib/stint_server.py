@@ -24,6 +24,14 @@ def program(name, variable):
     return path
 
 
+def suite_program(name):
+    """What only suites run, built beside `stint`."""
+    path = os.path.join(os.path.dirname(program("stint", "STINT_BIN")), name)
+    if not os.access(path, os.X_OK):
+        raise RuntimeError(f"{path} is not there: build stint_suite_programs")
+    return path
+
+
 PEOPLE = """\
 # Who there is: people as the company's login knows them.
 issuer: demo-idp

@@ -8,12 +8,14 @@ import time
 
 import agent as agents
 import namespace
+from clocks import DIFFER
 from fleet import Fleet, events_of
 from postgres import Postgres
 from processes import wait_until
 from suite import Skip, contains, equal, expect
 from upstream import Upstream
 
+STALE = "the view of live tasks is stale"
 GRANTS = [agents.grant("up", ["thing.read", "thing.write"])]
 
 
@@ -104,6 +106,41 @@ def test_a_frozen_node_does_not_act_on_its_old_view(fleet, upstream):
     wait_until("node 2 is well", lambda: node.ready() == 200)
 
 
+def test_a_node_whose_clock_steps_away_denies(fleet, upstream, clocks):
+    node, other = fleet.nodes[1], fleet.nodes[0]
+    for ahead in (-60, 60, -300, 300):
+        one = opened(fleet)
+        equal(read(one, node).status_code, 200, "before the step")
+        clocks[node].step(ahead)
+        began = time.monotonic()
+        wait_until("the node denies", lambda n=node: n.readyz() == (503, DIFFER), seconds=5)
+        took = time.monotonic() - began
+        # Proofs that its own clock finds fresh: they are not in the way.
+        name = f"stepped-{ahead}-{one.task}"
+        one.at(node).learn_nonce(f"{one.resource}/r/{name}")
+        for method, path in (("GET", "r"), ("POST", "w")):
+            url = f"{one.resource}/{path}/{name}"
+            refused = one.call(method, url, proof=one.proof(
+                method, url, iat=int(time.time() + ahead)))
+            answer = refused.status_code, refused.json()["detail"]
+            if ahead == 60:  # further off, or before its time, the token is refused first
+                expect(answer in ((503, DIFFER), (503, STALE)), f"{method}: {answer}")
+            expect(refused.status_code in (401, 503), f"{method}: {answer}")
+        expect(not any(name in path for _, path in upstream.seen), "the upstream saw it")
+        equal(read(one, other, name).status_code, 200, "another node, meanwhile")
+        clocks[node].step(0)
+        wait_until("the node is well again", lambda n=node: n.ready() == 200)
+        equal(read(one, node, f"back-{one.task}").status_code, 200, "after the step back")
+        print(f"     clock {ahead:+} s: denies after {took * 1000:.0f} ms, well again when it is back")
+    # Within what may be: nothing is refused that another node would permit.
+    for ahead in (-20, 20):
+        clocks[node].step(ahead)
+        one = opened(fleet, node.number)
+        answer = read(one, other)
+        equal(answer.status_code, 200, f"what a node {ahead:+} s ahead signed: {answer.text}")
+        clocks[node].step(0)
+
+
 def test_leases_are_taken_over(fleet, database):
     def leases():
         rows = database.sql("SELECT name || ' ' || fence FROM lease ORDER BY name").split("\n")
@@ -152,7 +189,7 @@ def test_a_node_that_is_cut_off_refuses(space, fleet, database, upstream):
             last = at
             expect(last < 3.0, "a node that lost the feed still permits after 3 s")
         equal((answer.status_code, answer.json()["detail"]),
-              (503, "the view of live tasks is stale"))
+              (503, STALE))
         equal(node.ready(), 503, "/readyz of the node that is cut off")
         print(f"     cut off: last read permitted after {last * 1000:.0f} ms")
         there.mend("database")

@@ -12,6 +12,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import nodes  # noqa: E402
+from clocks import SteppedClock  # noqa: E402
 from faults import Faults  # noqa: E402
 from fleet import Fleet, events_of  # noqa: E402
 from load import REQUESTS, Acknowledged, Client  # noqa: E402
@@ -26,12 +27,12 @@ SEED = int(os.environ.get("STINT_SCALE_SEED", "0")) or secrets.randbits(32)
 CLIENTS = 4
 
 
-def load_under_faults(fleet, database, upstream):
+def load_under_faults(fleet, database, upstream, clocks):
     known, stop = Acknowledged(), threading.Event()
     clients = [Client(fleet, upstream, known, stop, SEED + i) for i in range(CLIENTS)]
     for client in clients:
         client.start()
-    faults = Faults(fleet, database, SEED)
+    faults = Faults(fleet, database, known, clocks, SEED)
     try:
         faults.run(SECONDS)
     finally:
@@ -79,9 +80,9 @@ def check_state(fleet, known):
                 equal(body["state"], "closed", f"S3: acknowledged end of {task}")
 
 
-def test_faults_under_load(fleet, database, upstream):
+def test_faults_under_load(fleet, database, upstream, clocks):
     print(f"     seed {SEED}")
-    known, faults = load_under_faults(fleet, database, upstream)
+    known, faults = load_under_faults(fleet, database, upstream, clocks)
     fleet.well()
     check_state(fleet, known)
     events = check_log(fleet, database, known, upstream)
@@ -111,13 +112,16 @@ def main():
         upstream = Upstream()
         database = Postgres(space).init().start()
         database.sql("CREATE DATABASE stint", "postgres")
-        fleet = Fleet(space, database.url(), upstream).start()
+        fleet = Fleet(space, database.url(), upstream)
+        clocks = {node: SteppedClock(node) for node in fleet.nodes}
+        fleet.start()
         suite.run(nodes.test_a_captured_proof_is_spent_at_one_node, fleet, upstream)
         suite.run(nodes.test_an_assertion_counts_once_everywhere, fleet, upstream)
         suite.run(nodes.test_an_exclusive_reference_is_bound_once, fleet, upstream)
         suite.run(nodes.test_a_frozen_node_does_not_act_on_its_old_view, fleet, upstream)
         suite.run(nodes.test_leases_are_taken_over, fleet, database)
-        suite.run(test_faults_under_load, fleet, database, upstream)
+        suite.run(nodes.test_a_node_whose_clock_steps_away_denies, fleet, upstream, clocks)
+        suite.run(test_faults_under_load, fleet, database, upstream, clocks)
         suite.run(nodes.test_a_node_that_is_cut_off_refuses, space, fleet, database, upstream)
         suite.run(nodes.test_the_root_key_changes_when_nobody_serves, space, fleet)
         suite.run(nodes.test_the_database_fails_over, space)
