@@ -231,7 +231,7 @@ constexpr std::array<const char*, 2> kMigrations{kVersion1, kVersion2};
 
 }  // namespace
 
-std::span<const char* const> migrations() { return kMigrations; }
+std::span<const char* const> all_migrations() { return kMigrations; }
 
 bool is_bookkeeping(std::string_view table) {
   static constexpr std::array<std::string_view, 9> kTables{"meta",       "used_jti", "idempotency",

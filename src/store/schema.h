@@ -22,7 +22,12 @@ inline constexpr std::size_t kPageBytes = 8192;
 inline constexpr int kSpanBits = 13;
 inline constexpr std::string_view kTaskOpened = "task.opened";
 
-// Migration n takes a database of version n to n+1. A released one is never edited: append.
+// Migration n takes a database of version n to n+1. A released one is never edited: append. Each
+// keeps to what the version before it can work with (docs/running.md, "Upgrading").
+std::span<const char* const> all_migrations();
+
+// Those that this program carries out: all. Alone in migrations.cc, so that the drill's programs of
+// the versions after this one (tests/upgrade) can have longer lists.
 std::span<const char* const> migrations();
 
 }  // namespace stint::store
