@@ -1,6 +1,10 @@
 // What was right when a store was opened need not stay so: it denies then, and goes on by itself
 // once it is right again. And others are at work when it opens.
+#include <libpq-fe.h>
+
 #include "postgres_fault_for_test.h"
+#include "postgres_schema.h"
+#include "schema.h"
 #include "stint/store/log_publisher.h"
 
 namespace stint::store {
@@ -85,6 +89,38 @@ TEST(PostgresStarting, OthersSignMeanwhile) {
   ASSERT_LT(late->size(), (*row)->size) << "it has not been told yet";
   const auto opened = LogPublisher::open(*late);
   EXPECT_TRUE(opened.has_value()) << opened.error().reason.text();
+}
+
+// The nodes of the version before serve meanwhile, and wait for whom the migration waits for.
+TEST(PostgresStarting, AMigrationWaitsForNoReaderForLong) {
+  PostgresServer& server = PostgresServer::shared();
+  const std::string url = server.database(), db = database_in(url);
+  {
+    const auto target = PostgresTarget::parse({.url = url, .password = nullptr});
+    ASSERT_TRUE(target.has_value());
+    const auto session = PgSession::open(*target);
+    ASSERT_TRUE(session.has_value());
+    ASSERT_TRUE(make_postgres_versions(**session).has_value());
+    ASSERT_TRUE(raise_postgres(**session, 0, 1).has_value());
+  }
+  const std::unique_ptr<PGconn, PgFree> reader(PQconnectdb(url.c_str()));
+  const auto ask = [&](const char* sql) {
+    const std::unique_ptr<PGresult, PgFree> done(PQexec(reader.get(), sql));
+    EXPECT_EQ(std::string(PQerrorMessage(reader.get())), "");
+  };
+  ask("BEGIN");
+  ask("SELECT count(*) FROM signing_key");
+  const SystemClock clock;
+  const auto waited = open_at(url, clock);
+  ASSERT_FALSE(waited.has_value());
+  EXPECT_EQ(waited.error().code, Errc::kUnavailable);
+  EXPECT_EQ(waited.error().reason.text(), "the database did not answer in time");
+  EXPECT_EQ(server.ask(db, "SELECT version || ' ' || oldest FROM stint_schema"), "1 1");
+  ask("ROLLBACK");
+  const auto opened = open_at(url, clock);
+  EXPECT_TRUE(opened.has_value()) << opened.error().reason.text();
+  EXPECT_EQ(server.ask(db, "SELECT version FROM stint_schema"),
+            std::to_string(migrations().size()));
 }
 
 }  // namespace
