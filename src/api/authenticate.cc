@@ -113,8 +113,9 @@ rt::Co<std::optional<http::Response>> Core::take_agent(Call* call) {
         token && co_await parts.authority.learn_of_key(std::string(*token)))
       checked = check();
   if (checked) {
-    co_await parts.authority.learn_of(checked->task(), checked->claims().iat);
-    if (const Status counts = still_counts(*checked, call->now); !counts) {
+    Status counts = co_await parts.authority.learn_of(checked->task(), checked->claims().iat);
+    if (counts) counts = still_counts(*checked, call->now);
+    if (!counts) {
       const proof::Refusal refusal{
           .error = counts.error(),
           .signal = counts.error().code == Errc::kTaskClosed ? "used-after-end" : "",

@@ -169,23 +169,24 @@ const Settings& Authority::settings() const { return impl_->settings; }
 std::shared_ptr<const Directory> Authority::directory() const { return impl_->directory(); }
 const LiveView& Authority::view() const { return impl_->view; }
 
-rt::Co<void> Authority::learn_of(TaskId task, WallTime issued) {
+rt::Co<Status> Authority::learn_of(TaskId task, WallTime issued) {
   return impl_->learn_of(task, issued);
 }
 
-rt::Co<void> Authority::Impl::learn_of(TaskId task, WallTime issued) {
-  if (!parts.store.shared() || now() - issued > kNews) co_return;
+rt::Co<Status> Authority::Impl::learn_of(TaskId task, WallTime issued) {
+  if (!parts.store.shared() || now() - issued > kNews) co_return Status();
   // Known, or a view that denies whatever is asked: nothing to wait for.
   if (const auto seen = view.find(task, parts.clock.mono());
       seen || seen.error().code != Errc::kTaskClosed)
-    co_return;
-  // What came of it shows in the view.
-  [[maybe_unused]] const auto told =
-      co_await rt::from_callback<bool>([this](rt::Completion<bool> done) {
-        // A std::function is copied; the completion is one.
-        auto once = std::make_shared<rt::Completion<bool>>(std::move(done));
-        parts.store.sync([once](const Status& s) { (*once)(s.has_value()); });
-      });
+    co_return Status();
+  const auto told = co_await rt::from_callback<bool>([this](rt::Completion<bool> done) {
+    // A std::function is copied; the completion is one.
+    auto once = std::make_shared<rt::Completion<bool>>(std::move(done));
+    parts.store.sync([once](const Status& s) { (*once)(s.has_value()); });
+  });
+  // Else it may be open, and nobody here can tell: "closed" would be final to whoever asks.
+  if ((told && *told) || view.known(task)) co_return Status();
+  co_return fail(Errc::kStale, "the view of live tasks is stale");
 }
 Result<std::shared_ptr<LiveTask>> Authority::live(TaskId task) const {
   return impl_->view.find(task, impl_->parts.clock.mono());

@@ -161,7 +161,7 @@ class Authority::Impl {
   void apply(const Changes& changes);
   void settled(ApprovalId id);  // wakes whoever waits for its answer
 
-  rt::Co<void> learn_of(TaskId task, WallTime issued);
+  rt::Co<Status> learn_of(TaskId task, WallTime issued);
 
   // --- follow.cc: what other nodes committed ---
   class Following;

@@ -185,7 +185,7 @@ rt::Co<Result<MintResult>> Authority::Impl::mint(MintRequest request, Refusal* r
   const auto handle = find_handle(parts.store, request.handle_text);
   if (!handle) co_return fail(handle.error());
   refusal->what.task = handle->task;
-  co_await learn_of(handle->task, handle->created);
+  STINT_CO_TRY(co_await learn_of(handle->task, handle->created));
   const auto live = view.find(handle->task, parts.clock.mono());
   if (!live) co_return fail(live.error());
   // With what the view knows of its activity: the row's is as old as the last change.

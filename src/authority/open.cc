@@ -167,7 +167,7 @@ rt::Co<Result<Opened>> Authority::Impl::open_task(OpenRequest request, Refusal* 
 
 rt::Co<Result<Opened>> Authority::Impl::delegate(DelegateRequest request, Refusal* refusal) {
   const WallTime at = now();
-  co_await learn_of(request.parent, at);
+  STINT_CO_TRY(co_await learn_of(request.parent, at));
   const auto chain = live_chain(request.parent, request.parent_token, at);
   if (!chain) co_return fail(chain.error());
   const auto& parent = chain->front();

@@ -328,9 +328,9 @@ rt::Co<void> Gateway::Impl::handle(net::Exchange& ex) {
     co_return;
   }
   const auto& claims = token->claims();
-  co_await parts.authority.learn_of(token->task(), claims.iat);
+  Status ready = co_await parts.authority.learn_of(token->task(), claims.iat);
   const auto live = parts.authority.view().find(token->task(), parts.clock.mono());
-  Status ready = live ? (*live)->live(token->id(), p.now) : Status(fail(live.error()));
+  if (ready) ready = live ? (*live)->live(token->id(), p.now) : Status(fail(live.error()));
   if (ready) {
     const auto task = (*live)->task();
     p.asker = {.task = task->id,

@@ -78,8 +78,9 @@ class Authority {
   const LiveView& view() const;
   // Before a task is looked up for a token or handle that is good: with several nodes, another may
   // have opened it a moment ago. A task that is not in the view is waited for, until everything
-  // that was committed before this call is; one whose token was issued long ago is not.
-  rt::Co<void> learn_of(TaskId task, WallTime issued);
+  // that was committed before this call is; one whose token was issued long ago is not. Errors:
+  // kStale, it is not in the view, and what was committed could not be found out.
+  rt::Co<Status> learn_of(TaskId task, WallTime issued);
   // After a token was refused: whether it names a key that this node has only now heard of, so that
   // it is to be verified again. With several nodes, another may have begun to sign with it a moment
   // ago. Waits until everything that was committed before this call is known; strangers' names of
