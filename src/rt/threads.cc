@@ -37,6 +37,7 @@ class OsThreads final : public Threads {
     return std::make_unique<OsThread>(std::move(loop));
   }
   std::unique_ptr<Condition> condition() override { return std::make_unique<OsCondition>(); }
+  MonoTime now() const override { return SystemClock().mono(); }
 };
 
 }  // namespace

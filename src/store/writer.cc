@@ -363,13 +363,13 @@ std::optional<Error> Writer::settle(Error error, Batch& batch, std::size_t& take
     doubt_.reset();
     return kUnknown;
   }
-  const MonoTime until = SystemClock().mono() + kSettle;
+  const MonoTime until = threads_.now() + kSettle;
   for (int attempt = 1;; ++attempt) {
     const Result<Seq> begun = begin();
     (void)give_up(error);
     if (!begun) error = begun.error();
-    // A look may take long, and a clock may stand still.
-    if (!doubt_ || attempt == kSettles || SystemClock().mono() >= until) break;
+    // A look may take long, and clock_ may stand still.
+    if (!doubt_ || attempt == kSettles || threads_.now() >= until) break;
     std::unique_lock lock(mutex_);
     wake_->wait_for(lock, kSettleEvery, [] { return false; });
   }

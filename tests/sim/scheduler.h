@@ -84,6 +84,7 @@ class Scheduler::Process final : public rt::Threads {
   explicit Process(Scheduler& scheduler) : scheduler_(scheduler) {}
   std::unique_ptr<rt::Threads::Thread> start(std::function<void()> loop) override;
   std::unique_ptr<rt::Threads::Condition> condition() override;
+  MonoTime now() const override { return scheduler_.now(); }
 
   void freeze_until(MonoTime time) { frozen_until_ = time; }
   bool frozen() const { return scheduler_.now() < frozen_until_; }

@@ -5,6 +5,8 @@
 #include <memory>
 #include <mutex>
 
+#include "stint/base/clock.h"
+
 namespace stint::rt {
 
 // How the loops of a service run and wait: the store's writer, the reaper's. The process has
@@ -38,6 +40,8 @@ class Threads {
   // Nothing may be thrown out of `loop`.
   virtual std::unique_ptr<Thread> start(std::function<void()> loop) = 0;
   virtual std::unique_ptr<Condition> condition() = 0;
+  // What wait_for() goes by. It passes while a loop waits, whatever clock the work itself is given.
+  virtual MonoTime now() const = 0;
 };
 
 // The machine's. Lives as long as the process.
