@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "clients.h"
+#include "fiber.h"
 #include "stint/base/log.h"
 #include "stint/testkit/seeded_entropy.h"
 
@@ -279,7 +280,11 @@ Outcome Fleet::run() {
 
 }  // namespace
 
-Outcome simulate(const Plan& plan) { return Fleet(plan).run(); }
+Outcome simulate(const Plan& plan) {
+  Outcome out;
+  on_fiber_thread([&] { out = Fleet(plan).run(); });
+  return out;
+}
 
 const std::vector<std::string>& rare_branches() {
   static const std::vector<std::string> names{

@@ -4,9 +4,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
-#include <semaphore>
-#include <thread>
 #include <utility>
+
+#include "fiber.h"
 
 namespace stint::sim {
 
@@ -18,17 +18,12 @@ std::uint64_t Dice::next() {
 }
 
 struct Scheduler::Loop {
-  Process* process;
-  std::binary_semaphore go{0};
+  Loop(Process* of, std::function<void()> run) : process(of), fiber(std::move(run)) {}
+  Process* const process;
+  Fiber fiber;
   const Condition* on = nullptr;  // waits for it
   std::optional<MonoTime> until;
-  bool woken = true, ended = false;
-  std::thread thread;
-};
-
-struct Scheduler::Baton {
-  std::binary_semaphore driver{0};
-  Loop* running = nullptr;  // null: the driver
+  bool woken = true;
 };
 
 class Scheduler::Condition final : public rt::Threads::Condition {
@@ -56,8 +51,7 @@ class Scheduler::Thread final : public rt::Threads::Thread {
  public:
   Thread(Scheduler& scheduler, Loop& loop) : scheduler_(scheduler), loop_(loop) {}
   void join() override {
-    while (!loop_.ended) scheduler_.pass_of(loop_.process);
-    loop_.thread.join();
+    while (!loop_.fiber.ended()) scheduler_.pass_of(loop_.process);
     std::erase_if(scheduler_.loops_, [this](const auto& loop) { return loop.get() == &loop_; });
   }
 
@@ -66,21 +60,12 @@ class Scheduler::Thread final : public rt::Threads::Thread {
   Loop& loop_;
 };
 
-Scheduler::Scheduler(std::uint64_t seed) : dice_(seed), baton_(std::make_unique<Baton>()) {}
+Scheduler::Scheduler(std::uint64_t seed) : dice_(seed) {}
 Scheduler::~Scheduler() = default;
 
 std::unique_ptr<rt::Threads::Thread> Scheduler::Process::start(std::function<void()> work) {
-  auto made = std::make_unique<Loop>();
-  Loop* const loop = made.get();
-  loop->process = this;
-  loop->thread = std::thread([this, loop, work = std::move(work)] {
-    loop->go.acquire();
-    work();
-    loop->ended = true;
-    scheduler_.baton_->driver.release();
-  });
-  scheduler_.loops_.push_back(std::move(made));
-  return std::make_unique<Scheduler::Thread>(scheduler_, *loop);
+  scheduler_.loops_.push_back(std::make_unique<Loop>(this, std::move(work)));
+  return std::make_unique<Scheduler::Thread>(scheduler_, *scheduler_.loops_.back());
 }
 
 std::unique_ptr<rt::Threads::Condition> Scheduler::Process::condition() {
@@ -88,36 +73,36 @@ std::unique_ptr<rt::Threads::Condition> Scheduler::Process::condition() {
 }
 
 void Scheduler::resume(Loop& loop) {
+  if (running_ != nullptr) {
+    std::fputs("simulation: a loop waits for another to end\n", stderr);
+    std::abort();
+  }
   loop.on = nullptr;
   loop.until.reset();
   loop.woken = true;
-  baton_->running = &loop;
-  loop.go.release();
-  baton_->driver.acquire();
-  baton_->running = nullptr;
+  running_ = &loop;
+  loop.fiber.resume();
+  running_ = nullptr;
 }
 
-void Scheduler::park() {
-  Loop* const self = baton_->running;
-  baton_->driver.release();
-  self->go.acquire();
-}
+void Scheduler::park() { running_->fiber.pause(); }
 
 void Scheduler::yield() {
-  if (baton_->running != nullptr) park();
+  if (running_ != nullptr) park();
 }
 
 bool Scheduler::can_go_on(const Loop& loop) const {
-  if (loop.ended || (loop.process->frozen() && !loop.process->alone_)) return false;
+  if (loop.fiber.ended() || (loop.process->frozen() && !loop.process->alone_)) return false;
   return loop.woken || (loop.until && *loop.until <= now_);
 }
 
 bool Scheduler::step_of(const Process* only) {
-  std::vector<Loop*> ready;
+  ready_.clear();
   for (const auto& loop : loops_)
-    if (can_go_on(*loop) && (only == nullptr || loop->process == only)) ready.push_back(loop.get());
-  if (ready.empty()) return false;
-  resume(*dice_.of(ready));
+    if (can_go_on(*loop) && (only == nullptr || loop->process == only))
+      ready_.push_back(loop.get());
+  if (ready_.empty()) return false;
+  resume(*dice_.of(ready_));
   return true;
 }
 
@@ -129,7 +114,7 @@ void Scheduler::pass_of(const Process* of) {
   if (step_of(only)) return;
   std::optional<MonoTime> next;
   for (const auto& loop : loops_) {
-    if (loop->ended || (only != nullptr && loop->process != only)) continue;
+    if (loop->fiber.ended() || (only != nullptr && loop->process != only)) continue;
     std::optional<MonoTime> at = loop->woken ? std::optional(now_) : loop->until;
     if (!at) continue;
     if (loop->process->frozen() && !loop->process->alone_)
@@ -147,7 +132,7 @@ void Scheduler::wait(Condition& on, std::unique_lock<std::mutex>& lock,
                      std::optional<MonoTime> until, const Process* of,
                      const std::function<bool()>& done) {
   while (!done() && (!until || now_ < *until)) {
-    Loop* const self = baton_->running;
+    Loop* const self = running_;
     if (self != nullptr) {
       self->on = &on;
       self->until = until;

@@ -35,8 +35,7 @@ class Dice {
 // those that can go on is next is drawn; time stands still meanwhile and passes by advance(), or by
 // pass() when nobody can go on. So a run depends on its seed alone.
 //
-// Threads: all methods from the thread that made it ("the driver"), but yield(), below() of the
-// dice and what the nodes' loops call through rt::Threads.
+// Threads: one, with a fiber for each loop. step(), pass() and a join() are called outside of them.
 class Scheduler {
  public:
   // A process: its loops stand still while it is frozen.
@@ -60,13 +59,12 @@ class Scheduler {
 
  private:
   struct Loop;
-  struct Baton;
   class Condition;
   class Thread;
   friend class Process;
 
   void resume(Loop& loop);
-  void park();  // the running loop: back to the driver, until it is resumed
+  void park();  // the running loop, until it is resumed
   bool can_go_on(const Loop& loop) const;
   bool step_of(const Process* only);
   void pass_of(const Process* only);
@@ -76,7 +74,8 @@ class Scheduler {
   Dice dice_;
   MonoTime now_{std::chrono::seconds(1000)};
   std::vector<std::unique_ptr<Loop>> loops_;
-  std::unique_ptr<Baton> baton_;
+  std::vector<Loop*> ready_;  // of step_of(): its room is kept
+  Loop* running_ = nullptr;   // null: none, the driver is at work
 };
 
 class Scheduler::Process final : public rt::Threads {
