@@ -73,6 +73,17 @@ std::string line(const Node& node, std::string_view what, const std::string& of,
          answer;
 }
 
+// Whoever has a new task goes on with it where the load balancer sends him: not where it was
+// opened.
+void work_elsewhere(Market* market, const Known& known) {
+  auto& dice = market->scheduler.dice();
+  if (!dice.permille(300)) return;
+  Node* const node = market->any_node();
+  if (node == nullptr) return;
+  if (dice.permille(500)) return node->spawn(mint_one(market, node, known));
+  node->spawn(call_one(market, node, known.task, CallKind::kRead));
+}
+
 }  // namespace
 
 resource::Resources configuration() {
@@ -116,6 +127,7 @@ rt::Co<void> open_one(Market* market, Node* node) {
   }
   market->model.was_opened(opened->task);
   market->tasks.push_back({opened->task, testkit::text_of(opened->handle)});
+  work_elsewhere(market, market->tasks.back());
 }
 
 rt::Co<void> delegate_one(Market* market, Node* node, Known parent) {
@@ -133,17 +145,20 @@ rt::Co<void> delegate_one(Market* market, Node* node, Known parent) {
        .child = std::move(request)});
   market->trace(line(*node, "delegates below", parent.task.id.str(), told(opened)));
   if (!opened) {
-    market->model.was_refused(asked, opened.error().reason.text());
+    market->model.was_refused(asked, opened.error());
     if (opened.error().code == Errc::kTaskClosed && !asked.was_closed)
       ++market->probes["a close overtook a delegation"];
     co_return;
   }
   market->model.was_delegated(asked, parent.task.id, opened->task);
   market->tasks.push_back({opened->task, testkit::text_of(opened->handle)});
+  work_elsewhere(market, market->tasks.back());
 }
 
 rt::Co<void> mint_one(Market* market, Node* node, Known known) {
-  const auto asked = market->model.ask(node->link, known.task.id);
+  auto asked = market->model.ask(node->link, known.task.id);
+  // One whose handle is old by this node's clock is not waited for.
+  asked.heard = node->clock().wall() - known.task.opened < std::chrono::seconds(60);
   auto minted = co_await node->authority().mint({.handle_text = known.handle,
                                                  .presented = known.task.binding,
                                                  .client_id = known.task.agent,
@@ -151,7 +166,10 @@ rt::Co<void> mint_one(Market* market, Node* node, Known known) {
   market->trace(line(*node, "mints in", known.task.id.str(), told(minted)));
   if (minted) {
     market->model.was_minted(asked, known.task.id, minted->token.id);
-  } else if (minted.error().code == Errc::kTaskClosed && !asked.was_closed) {
+    co_return;
+  }
+  market->model.was_refused_by_rows(asked, minted.error());
+  if (minted.error().code == Errc::kTaskClosed && !asked.was_closed) {
     ++market->probes["a close overtook a mint"];
   }
 }
@@ -159,10 +177,21 @@ rt::Co<void> mint_one(Market* market, Node* node, Known known) {
 rt::Co<void> call_one(Market* market, Node* node, domain::Task task, CallKind kind) {
   const auto asked = market->model.ask(node->link, task.id);
   const bool ahead = kind == CallKind::kRead && !task.budget.requests;
+  if (!asked.was_closed && !node->authority().view().known(task.id))
+    ++market->probes["a node was asked for a task that it had not heard of"];
+  // As the gateway does.
+  if (const Status may = co_await node->authority().learn_of(task.id, node->clock().wall());
+      !may && node->link.database.planted != Planted::kTakesSilenceForEnd) {
+    market->trace(
+        line(*node, "does not hear of", task.id.str(), told(Result<int>(fail(may.error())))));
+    market->model.was_refused(asked, may.error());
+    ++market->probes["a node could not find out whether a task is open"];
+    co_return;
+  }
   auto verdict = co_await node->authority().decide(call(*node, task, kind));
   market->trace(line(*node, "decides in", task.id.str(), told(verdict)));
   if (!verdict) {
-    market->model.was_refused(asked, verdict.error().reason.text());
+    market->model.was_refused(asked, verdict.error());
     if (verdict.error().code == Errc::kLimit) ++market->probes["a budget was used up"];
     co_return;
   }
@@ -179,16 +208,23 @@ rt::Co<void> call_one(Market* market, Node* node, domain::Task task, CallKind ki
   if (released) {
     market->model.was_released(asked, task.id, verdict->id, node->view_age());
     (void)node->authority().outcome(*verdict->permit, {.status = 200, .bytes_out = 10});
-  } else if (released.error().code == Errc::kTaskClosed) {
-    ++market->probes["a close came between permit and release"];
+    co_return;
   }
+  market->model.was_refused(asked, released.error());
+  if (released.error().code == Errc::kTaskClosed)
+    ++market->probes["a close came between permit and release"];
 }
 
-rt::Co<void> close_one(Market* market, Node* node, TaskId task) {
-  const auto closed = co_await node->authority().close(task, domain::How::kCompleted,
+rt::Co<void> close_one(Market* market, Node* node, domain::Task task) {
+  const auto closed = co_await node->authority().close(task.id, domain::How::kCompleted,
                                                        Actor::human("alice@example.com"));
-  market->trace(line(*node, "closes", task.str(), told(closed)));
-  if (closed) market->model.was_closed(task);
+  market->trace(line(*node, "closes", task.id.str(), told(closed)));
+  if (!closed) co_return;
+  market->model.was_closed(task.id);
+  // Whoever works with it elsewhere goes on until he is refused.
+  for (int i = 0; i < 2; ++i)
+    if (Node* const other = market->any_node(); other != nullptr)
+      other->spawn(call_one(market, other, task, CallKind::kRead));
 }
 
 rt::Co<void> pause_one(Market* market, Node* node, TaskId task, bool resume) {

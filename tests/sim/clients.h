@@ -22,6 +22,7 @@ struct Market {
   Model& model;
   Probes& probes;
   std::function<void(std::string)> trace;
+  std::function<Node*()> any_node;  // that can be asked; may be null
   std::vector<Known> tasks;
   std::vector<ApprovalId> asked;
   std::size_t names = 0;  // drawn so far
@@ -34,7 +35,7 @@ rt::Co<void> open_one(Market* market, Node* node);
 rt::Co<void> delegate_one(Market* market, Node* node, Known parent);
 rt::Co<void> mint_one(Market* market, Node* node, Known known);
 rt::Co<void> call_one(Market* market, Node* node, domain::Task task, CallKind kind);
-rt::Co<void> close_one(Market* market, Node* node, TaskId task);
+rt::Co<void> close_one(Market* market, Node* node, domain::Task task);
 rt::Co<void> pause_one(Market* market, Node* node, TaskId task, bool resume);
 rt::Co<void> answer_one(Market* market, Node* node, ApprovalId approval);
 // Many reads at once: a backlog for the others.

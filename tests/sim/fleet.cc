@@ -61,8 +61,13 @@ class Fleet {
         scheduler_(plan.seed),
         database_(scheduler_, out_.probes),
         model_(database_, scheduler_, out_.probes, authority::Settings{}.feed_max_age),
-        market_{scheduler_, model_, out_.probes, [this](std::string s) { trace(std::move(s)); }, {},
-                {},         0},
+        market_{.scheduler = scheduler_,
+                .model = model_,
+                .probes = out_.probes,
+                .trace = [this](std::string s) { trace(std::move(s)); },
+                .any_node = [this] { return any_node(); },
+                .tasks = {},
+                .asked = {}},
         current_(plan.nodes),
         down_until_(plan.nodes),
         cut_until_(plan.nodes) {}
@@ -74,12 +79,16 @@ class Fleet {
   bool ok() const { return !model_.violation(); }
   void start(std::size_t index);
   void one_step();
+  void look();
+  Node* any_node();
   void ask();
   void ask_of(Node& node);
+  void freeze(Node& node, milliseconds time);
   void fault();
   void heal(bool all);
   bool run_some(std::size_t tries);
   void end();
+  bool done();
   void rest(milliseconds time);
 
   const Plan plan_;
@@ -91,6 +100,7 @@ class Fleet {
   std::vector<std::unique_ptr<Node>> nodes_;  // also those that were killed
   std::vector<Node*> current_;                // null: down
   std::vector<MonoTime> down_until_, cut_until_;
+  MonoTime looked_{};
 };
 
 void Fleet::trace(std::string what) {
@@ -137,10 +147,22 @@ bool Fleet::run_some(std::size_t tries) {
   return false;
 }
 
-void Fleet::ask() {
+Node* Fleet::any_node() {
   Node* const node = scheduler_.dice().of(current_);
-  if (node == nullptr || node->frozen() || node->under_way() >= kUnderWay) return;
-  ask_of(*node);
+  const bool can =
+      node != nullptr && node->runs() && !node->frozen() && node->under_way() < kUnderWay;
+  return can ? node : nullptr;
+}
+
+void Fleet::ask() {
+  if (Node* const node = any_node(); node != nullptr) ask_of(*node);
+}
+
+// At the views of all who live, whenever time has passed.
+void Fleet::look() {
+  if (std::exchange(looked_, scheduler_.now()) == scheduler_.now()) return;
+  for (Node* const node : current_)
+    if (node != nullptr) model_.check_view(node->authority(), node->view_age());
 }
 
 void Fleet::ask_of(Node& node) {
@@ -161,8 +183,13 @@ void Fleet::ask_of(Node& node) {
     return node.spawn(answer_one(&m, &node, m.asked[m.asked.size() - 1]));
   if (what < 84) return node.spawn(pause_one(&m, &node, id, false));
   if (what < 88) return node.spawn(pause_one(&m, &node, id, true));
-  if (what < 94) return node.spawn(close_one(&m, &node, id));
-  if (dice.permille(60)) burst(m, node, known.task, 160);
+  if (what < 94) return node.spawn(close_one(&m, &node, known.task));
+  if (dice.permille(100)) burst(m, node, known.task, 160);
+}
+
+void Fleet::freeze(Node& node, milliseconds time) {
+  if (plan_.planted == Planted::kClockStops && !node.frozen()) node.clock().lose(time);
+  node.process.freeze_until(scheduler_.now() + time);
 }
 
 void Fleet::fault() {
@@ -186,7 +213,7 @@ void Fleet::fault() {
       return;
     case 2:
       trace(name + " freezes");
-      node->process.freeze_until(scheduler_.now() + milliseconds(dice.below(7000)));
+      freeze(*node, milliseconds(dice.below(7000)));
       return;
     case 3:
       trace(name + "'s clock is set");
@@ -219,6 +246,7 @@ void Fleet::heal(bool all) {
 
 void Fleet::one_step() {
   auto& dice = scheduler_.dice();
+  look();
   heal(false);
   const auto what = dice.below(1000);
   if (what < 130) {
@@ -238,6 +266,7 @@ void Fleet::one_step() {
 void Fleet::rest(milliseconds time) {
   const MonoTime until = scheduler_.now() + time;
   while (ok() && scheduler_.now() < until) {
+    look();
     heal(true);
     bool any = false;
     for (Node* node : current_) any |= node != nullptr && node->under_way() > 0 && node->poll();
@@ -247,15 +276,24 @@ void Fleet::rest(milliseconds time) {
   }
 }
 
+// Everybody was answered, and nothing is owed.
+bool Fleet::done() {
+  if (!ok()) return true;
+  for (const Node* const node : current_)
+    if (node == nullptr || node->under_way() > 0) return false;
+  return model_.settled();
+}
+
 void Fleet::end() {
   trace("faults stop");
   database_.weather = {};
   heal(true);
-  rest(std::chrono::seconds(8));
-  for (int i = 0; i < 4 && ok() && !model_.settled(); ++i) {
+  rest(std::chrono::seconds(1));  // what was recorded is written, and each view confirmed
+  for (int i = 0; i < 8 && !done(); ++i) rest(std::chrono::seconds(1));
+  for (int i = 0; i < 4 && !done(); ++i) {
     // What waits by a wall clock waits as long as clocks differ.
     scheduler_.advance(std::chrono::minutes(4));
-    rest(std::chrono::seconds(6));
+    for (int n = 0; n < 6 && !done(); ++n) rest(std::chrono::seconds(1));
   }
   if (ok()) model_.check_end();
 }
@@ -300,6 +338,8 @@ const std::vector<std::string>& rare_branches() {
       "a feed delivered a commit before its writer did",
       "a writer was further behind than it reads in its turn",
       "a node that did not know yet went on after the close",
+      "a node was asked for a task that it had not heard of",
+      "a node could not find out whether a task is open",
       "a close came between permit and release",
       "a close overtook a delegation",
       "a close overtook a mint",

@@ -141,7 +141,10 @@ std::optional<MonoTime> Model::closed_since(TaskId task) const {
 }
 
 Model::Asked Model::ask(const Link& link, std::optional<TaskId> task) const {
-  return {.link = &link, .at = scheduler_.now(), .was_closed = task && closed_since(*task)};
+  return {.link = &link,
+          .at = scheduler_.now(),
+          .task = task,
+          .was_closed = task && closed_since(*task)};
 }
 
 // Of what needs no transaction: by the node's view, and never longer than its bound.
@@ -154,7 +157,7 @@ void Model::may_go_on(const Asked& asked, TaskId task, milliseconds view_age,
   if (scheduler_.now() - view_age > *closed)
     broken("I1", std::string(what) + " by a view confirmed after the close");
   if (scheduler_.now() - *closed > max_age_)
-    broken("I1", std::string(what) + " later than the bound after the close");
+    broken("I2", std::string(what) + " later than the bound after the close");
 }
 
 void Model::needs_feed(const Asked& asked, std::string_view what) {
@@ -165,7 +168,9 @@ void Model::needs_feed(const Asked& asked, std::string_view what) {
 }
 
 void Model::was_opened(const domain::Task& task) {
-  if (!tasks_.contains(task.id)) broken("I5", "a task that was acknowledged is not in the log");
+  const auto found = tasks_.find(task.id);
+  if (found == tasks_.end()) return broken("I5", "a task that was acknowledged is not in the log");
+  found->second.opened = scheduler_.now();
 }
 
 void Model::was_delegated(const Asked& asked, TaskId, const domain::Task& child) {
@@ -185,7 +190,9 @@ void Model::was_closed(TaskId task) {
       below = *at == task;
     if (!below) continue;
     if (!t.closed) broken("I1", "a close was acknowledged, and a task below is open");
-    if (!t.acknowledged) t.acknowledged = scheduler_.now();
+    if (t.acknowledged) continue;
+    t.acknowledged = scheduler_.now();
+    ended_.emplace_back(id, scheduler_.now());
   }
 }
 
@@ -204,11 +211,32 @@ void Model::was_released(const Asked& asked, TaskId task, DecisionId, millisecon
   may_go_on(asked, task, view_age, "a credential was released");
 }
 
-void Model::was_refused(const Asked& asked, std::string_view reason) {
+void Model::check_view(const authority::Authority& node, milliseconds age) {
+  for (const auto& [task, at] : ended_) {
+    if (!node.live(task)) continue;
+    if (scheduler_.now() - age > at)
+      broken("I1", "a node vouches for a task by a view confirmed after its close");
+    if (scheduler_.now() - at > max_age_)
+      broken("I2", "a node vouches for a task later than the bound after its close");
+  }
+}
+
+void Model::was_refused_by_rows(const Asked& asked, const Error& error) {
+  if (asked.link->dead) return;  // nobody was told
+  if (error.code != Errc::kTaskClosed || !asked.task) return;
+  for (std::optional<TaskId> at = asked.task; at; at = tasks_[*at].parent)
+    if (tasks_[*at].closed) return;
+  const auto& opened = tasks_[*asked.task].opened;
+  if (asked.heard || (opened && asked.at - *opened > max_age_))
+    broken("I5", "an open task was refused as a closed one");
+}
+
+void Model::was_refused(const Asked& asked, const Error& error) {
+  was_refused_by_rows(asked, error);
   const auto cut = cut_.find(asked.link);
   if (cut == cut_.end() || asked.at - cut->second <= max_age_) return;
   ++probes_["a stale view refused"];
-  if (reason != "the view of live tasks is stale")
+  if (error.reason.text() != "the view of live tasks is stale")
     broken("I2", "a node that lost the feed refuses for another reason");
 }
 

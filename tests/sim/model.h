@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "shared_database.h"
@@ -17,10 +18,11 @@ namespace stint::sim {
 // What must hold, slow and obvious: what the log says, event by event, and what clients were told.
 //
 // I1  nothing new in a subtree whose close was acknowledged
-// I2  a node without the feed refuses, in time and for that reason
+// I2  a node without the feed refuses, in time and for that reason; nobody vouches for a task for
+//     longer than that after its close was acknowledged
 // I3  who works under a lease is one; what closing owes is done once faults stop
 // I4  what was released stands in the log before
-// I5  what was acknowledged is kept, once
+// I5  what was acknowledged is kept, once, and no node takes it for gone
 class Model {
  public:
   Model(SharedDatabase& database, Scheduler& scheduler, Probes& probes, milliseconds feed_max_age);
@@ -29,7 +31,9 @@ class Model {
   struct Asked {
     const Link* link;
     MonoTime at;
+    std::optional<TaskId> task;
     bool was_closed = false;  // acknowledged so before it was asked
+    bool heard = true;        // the node waits for what was committed before, to know of the task
   };
   Asked ask(const Link& link, std::optional<TaskId> task) const;
 
@@ -41,7 +45,12 @@ class Model {
   void was_permitted(const Asked& asked, TaskId task, DecisionId id, bool ahead_of_record,
                      milliseconds view_age);
   void was_released(const Asked& asked, TaskId task, DecisionId id, milliseconds view_age);
-  void was_refused(const Asked& asked, std::string_view reason);
+  void was_refused(const Asked& asked, const Error& error);
+  // The same, of what needs the database to refuse.
+  void was_refused_by_rows(const Asked& asked, const Error& error);
+
+  // At any time: what a node that lives would say of tasks that are closed.
+  void check_view(const authority::Authority& node, milliseconds age);
 
   void link_cut(const Link& link) { cut_[&link] = scheduler_.now(); }
   void link_healed(const Link& link) { cut_.erase(&link); }
@@ -63,7 +72,7 @@ class Model {
     std::int64_t permits = 0;
     bool closed = false;  // in the log
     bool receipt = false;
-    std::optional<MonoTime> acknowledged;  // that it is closed
+    std::optional<MonoTime> opened, acknowledged;  // who asked for it was told; that it is closed
   };
   struct Read {  // a permit that went ahead of its record
     const Link* link;
@@ -93,6 +102,7 @@ class Model {
   const milliseconds max_age_;
   store::Seq size_ = 0;
   std::map<TaskId, Task> tasks_;
+  std::vector<std::pair<TaskId, MonoTime>> ended_;  // closes that were acknowledged
   std::set<DecisionId> decisions_;
   std::set<TokenId> tokens_;
   std::set<ApprovalId> consumed_;

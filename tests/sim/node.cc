@@ -23,7 +23,12 @@ Status Node::start(const crypto::RootKey& root) {
   vault_ = STINT_TRY(vault::Vault::open(*store_, root, entropy_));
   authority_ = STINT_TRY(
       authority::Authority::open({*store_, *keys_, *vault_, clock_, entropy_}, settings_));
-  reaper_ = std::make_unique<reaper::Reaper>(*authority_, reaper::Settings{}, process);
+  if (database_.planted == Planted::kFollowsNobody)
+    store_->follow([](std::span<const store::EventView>) -> Status { return {}; });
+  reaper::Settings upkeep;
+  if (database_.planted == Planted::kNeverPublishes)
+    upkeep.checkpoint_every = upkeep.longest_pause = std::chrono::hours(1);
+  reaper_ = std::make_unique<reaper::Reaper>(*authority_, upkeep, process);
   reaper_->start();
   return {};
 }

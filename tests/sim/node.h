@@ -22,12 +22,14 @@ class MachineClock final : public Clock {
     return WallTime(milliseconds(1'790'000'000'000)) +
            std::chrono::duration_cast<milliseconds>(scheduler_.now().time_since_epoch()) + skew_;
   }
-  MonoTime mono() const override { return scheduler_.now(); }
+  MonoTime mono() const override { return scheduler_.now() - lost_; }
+  MonoTime truth() const { return scheduler_.now(); }
   void set_skew(milliseconds skew) { skew_ = skew; }
+  void lose(milliseconds time) { lost_ += time; }  // Planted::kClockStops
 
  private:
   const Scheduler& scheduler_;
-  milliseconds skew_{0};
+  milliseconds skew_{0}, lost_{0};
 };
 
 // One process of the fleet: a real authority with its store, its reaper and an event loop.
@@ -51,7 +53,7 @@ class Node {
   keys::KeyRing& keys() { return *keys_; }
   Entropy& entropy() { return entropy_; }
   MachineClock& clock() { return clock_; }
-  milliseconds view_age() { return authority_->view().age(clock_.mono()); }
+  milliseconds view_age() { return authority_->view().age(clock_.truth()); }
 
   // Starts what a client asks; one step of what is under way.
   void spawn(rt::Co<void> work);

@@ -34,12 +34,17 @@ struct Weather {
 // Bugs that a test plants, to see that they are found.
 enum class Planted : std::uint8_t {
   kNone,
-  kLosesTheClose,   // a close is acknowledged and not kept
-  kTrustsForLong,   // a node does not bound the age of its view
-  kOneNodeId,       // two nodes take themselves for the same one
-  kLosesTheIntent,  // a commit does not keep the decisions of its batch
-  kSaysNo,          // a commit in doubt is taken for one that failed
-  kSaysYes,         // a commit that was lost is taken for one that was kept
+  kLosesTheClose,       // a close is acknowledged and not kept
+  kTrustsForLong,       // a node does not bound the age of its view
+  kClockStops,          // a frozen node's monotonic clock stands still
+  kOneNodeId,           // two nodes take themselves for the same one
+  kNeverPublishes,      // the reaper makes no checkpoint
+  kLosesTheIntent,      // a commit does not keep the decisions of its batch
+  kSaysNo,              // a commit in doubt is taken for one that failed
+  kSaysYes,             // a commit that was lost is taken for one that was kept
+  kAnswersUnread,       // the feed says that it is up to date without having read
+  kTakesSilenceForEnd,  // a task that a node cannot ask about is taken for closed
+  kFollowsNobody,       // the view does not follow what others commit
 };
 
 class SharedDatabase;

@@ -34,6 +34,7 @@ void SimulatedFeed::notice() {
 
 void SimulatedFeed::sync(std::function<void(Status)> done) {
   if (stopping_) return done(fail(kStopping));
+  if (link_.database.planted == Planted::kAnswersUnread) return done({});
   waiting_.push_back(std::move(done));
   wake_->notify_all();
 }
