@@ -89,6 +89,7 @@ class Model {
   void take(const audit::TaskOpened& e);
   void take(const audit::Decided& e);
   void take_leases(const Link* by);
+  bool holds(const Link* by, const std::string& lease) const;
   void happens_in(TaskId task, std::string_view what);
   std::optional<MonoTime> closed_since(TaskId task) const;
   void may_go_on(const Asked& asked, TaskId task, milliseconds view_age, std::string_view what);
@@ -109,6 +110,7 @@ class Model {
   std::set<std::string> once_;
   std::vector<Read> reads_;
   std::map<std::string, LeaseRow> leases_;
+  std::map<const Link*, std::string> names_;  // of those who wrote a lease's row
   std::uint64_t checkpoint_ = 0;
   std::map<const Link*, MonoTime> cut_;
   std::optional<std::string> violation_;
