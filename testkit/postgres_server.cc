@@ -18,6 +18,8 @@
 #include <fstream>
 #include <initializer_list>
 #include <memory>
+#include <optional>
+#include <thread>
 #include <vector>
 
 namespace stint::testkit {
@@ -125,23 +127,38 @@ void PostgresServer::start() {
   give_up("the server does not answer");
 }
 
+namespace {
+
+struct ProcessState {
+  char state = 0;
+  int parent = 0;
+};
+std::optional<ProcessState> state_of(const std::string& pid) {
+  std::ifstream stat("/proc/" + pid + "/stat");
+  std::string line;
+  if (!std::getline(stat, line)) return std::nullopt;
+  ProcessState out;
+  const auto end = line.rfind(')');
+  if (end == std::string::npos ||
+      std::sscanf(line.c_str() + end + 1, " %c %d", &out.state, &out.parent) != 2)
+    return std::nullopt;
+  return out;
+}
+
+}  // namespace
+
 void PostgresServer::signal_all(int signal) const {
   // The postmaster's children are sessions and workers in groups of their own: by their parent.
-  // It is stopped first, or it makes another one while they are counted.
+  // It is stopped first, and has stopped, or it makes another one while they are counted.
   ::kill(pid_, SIGSTOP);
+  for (auto s = state_of(std::to_string(pid_)); s && s->state != 'T' && s->state != 'Z';
+       s = state_of(std::to_string(pid_)))
+    std::this_thread::yield();
   std::vector<pid_t> all{pid_};
   const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), &::closedir);
   while (const dirent* entry = proc ? ::readdir(proc.get()) : nullptr) {
-    std::ifstream stat(std::string("/proc/") + entry->d_name + "/stat");
-    std::string line;
-    if (!std::getline(stat, line)) continue;
-    int parent = 0;
-    char state = 0;
-    const auto end = line.rfind(')');
-    if (end == std::string::npos ||
-        std::sscanf(line.c_str() + end + 1, " %c %d", &state, &parent) != 2 || parent != pid_)
-      continue;
-    all.push_back(static_cast<pid_t>(std::atoi(entry->d_name)));
+    const auto state = state_of(entry->d_name);
+    if (state && state->parent == pid_) all.push_back(static_cast<pid_t>(std::atoi(entry->d_name)));
   }
   for (const pid_t pid : all) ::kill(pid, signal);
 }

@@ -245,7 +245,11 @@ rt::Co<FeedEnd> Core::follow(Call* call, Stream s) {
       if (!written) co_return FeedEnd::kGone;
       f.out.clear();
     }
-    if (*more) continue;
+    if (*more) {  // not before it is looked whether there is to be more
+      for (const auto& [event, why] : ends)
+        if (event.is_set()) co_return why;
+      continue;
+    }
     std::vector<rt::SharedEvent> wake;
     for (const auto& [event, why] : ends) wake.push_back(event);
     wake.push_back(changed);

@@ -92,6 +92,23 @@ class Feed : public Streams {
             {"DPoP", edge.proof(agent.dpop, "GET", std::string(testkit::kIssuer) + "/v1/feed",
                                 task.token->token)}};
   }
+  // Asks, and reads once it may, to the end.
+  static rt::Co<std::string> wait_and_read(const Clock* clock, std::string socket,
+                                           http::Headers headers, const std::atomic<bool>* go) {
+    net::Client client(co_await rt::this_executor(), *clock, roots());
+    http::RequestHead head{.method = "GET", .target = "/v1/feed", .headers = std::move(headers)};
+    auto exchange = co_await client.open({.kind = net::Origin::Kind::kUnix, .host = socket}, head,
+                                         {}, rt::Deadline::in(*clock, std::chrono::seconds(10)));
+    if (!exchange) co_return "not connected";
+    while (!go->load()) std::this_thread::yield();
+    std::string got;
+    if (!co_await exchange->head()) co_return "no head";
+    while (true) {
+      const auto piece = co_await exchange->read_piece();
+      if (!piece || piece->empty()) co_return got;
+      got += *piece;
+    }
+  }
   void name_verifier(bool named) {
     auto r = edge.declared();
     for (auto& agent : r.agents)
@@ -352,6 +369,28 @@ TEST_F(Feed, EndsWithTheFollowersOwnTask) {
   end(task.task.id);
   reader.join();
   EXPECT_EQ(metric("feed_ended_total", "not-allowed"), 1);
+}
+
+// Also in the midst of a long snapshot, of which it takes nothing for a while.
+TEST_F(Feed, EndsWithTheFollowersOwnTaskWhileItIsTold) {
+  constexpr std::size_t kCloses = 20'000;
+  name_verifier(true);
+  const auto task = own_task();
+  commit_closes(kCloses);
+  std::atomic<bool> go = false;
+  std::string text;
+  std::thread reader([&] {
+    auto headers = as_agent_headers(edge.coder, task);
+    headers.add("Accept", "text/event-stream");
+    text = rt::block_on(wait_and_read(&clock, socket_path, std::move(headers), &go));
+  });
+  while (metric("feed_followers", "") < 1) std::this_thread::yield();
+  end(task.task.id);
+  go = true;
+  reader.join();
+  EXPECT_THAT(text, HasSubstr("event: end\ndata: {\"reason\":\"not-allowed\"}"));
+  EXPECT_LT(messages(text).size(), kCloses);
+  EXPECT_THAT(text, Not(HasSubstr("event: heartbeat")));
 }
 
 TEST_F(Feed, EndsWhenTheAgentIsNoVerifierAnyMore) {

@@ -159,6 +159,8 @@ Result<std::unique_ptr<Authority>> Authority::open(Parts parts, Settings setting
   impl->set_keys(parts.keys.now());
   // A log that does not lead to what was signed is not gone on with.
   impl->publisher.emplace(STINT_TRY(store::LogPublisher::open(parts.store)));
+  parts.store.confirm_by(parts.clock,
+                         [raw = impl.get()](MonoTime begun) { raw->view.confirm(begun); });
   // What was committed since the store was opened comes again, in order, and all that follows.
   parts.store.follow(
       [raw = impl.get()](std::span<const store::EventView> events) { return raw->follow(events); });

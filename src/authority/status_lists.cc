@@ -24,10 +24,10 @@ constexpr store::Sql kStatuses = R"sql(
        LEFT JOIN signing_key g ON g.kid = k.kid
   WHERE k.exp > $3 AND k.list IS NOT NULL)sql";
 
-// Tasks with a token that a revoked key signed.
+// Tokens that a revoked key signed: none counts, whatever became of its task.
 constexpr store::Sql kOfRevokedKeys =
-    "SELECT DISTINCT k.task FROM signing_key g JOIN token k ON k.kid = g.kid "
-    "WHERE g.revoked IS NOT NULL AND k.exp > $1";
+    "SELECT k.list, k.idx, k.exp FROM signing_key g JOIN token k ON k.kid = g.kid "
+    "WHERE g.revoked IS NOT NULL AND k.exp > $1 AND k.list IS NOT NULL";
 
 // Whether the task or one above it is paused.
 constexpr store::Sql kHeldAbove = R"sql(
@@ -98,14 +98,22 @@ Status StatusLists::known(std::int64_t number, WallTime now) {
     counted_ = now;
     looked_for_ = 0;
   }
-  if (looked_for_++ >= kUnknownLists)
+  if (looked_for_++ >= kUnknownLists) {
+    // Those that there were a second ago are served all the same.
+    for (const auto& [there, ends] : STINT_TRY(all(now)))
+      if (there == number) return keep(number, ends, now);
     return fail(Errc::kLimit, "too many unknown status lists are asked for");
+  }
   const auto ends = STINT_TRY(store_.read([&](store::Reader& reader) {
     return reader.one<WallTime>("SELECT ends FROM status_list WHERE n = $1", number);
   }));
-  if (!ends || *ends <= now) return fail(Errc::kNotFound, "no such status list");
+  return keep(number, ends.value_or(now), now);
+}
+
+Status StatusLists::keep(std::int64_t number, WallTime ends, WallTime now) {
+  if (ends <= now) return fail(Errc::kNotFound, "no such status list");
   List& list = lists_[number];
-  list.ends = *ends;
+  list.ends = ends;
   list.known = true;
   return {};
 }
@@ -122,9 +130,9 @@ Status StatusLists::catch_up(WallTime now) {
       key_gone = key_gone || entry.kind == Revocation::Kind::kKeyRetired;
       if (entry.task) STINT_TRY(read_task(*entry.task, now));
     }
-    next_ = tail->next;
     // Its tokens may not count any more, and what it signed is believed by nobody.
     if (key_gone) STINT_TRY(without_key(now));
+    next_ = tail->next;  // of what failed before nothing is forgotten
     if (tail->entries.size() < kPage) return {};
   }
 }
@@ -145,10 +153,27 @@ Status StatusLists::begin(WallTime now) {
 
 Status StatusLists::without_key(WallTime now) {
   for (auto& [number, list] : lists_) list.changed = true;
-  const auto tasks = STINT_TRY(
-      store_.read([&](store::Reader& reader) { return reader.rows<TaskId>(kOfRevokedKeys, now); }));
-  for (const TaskId task : tasks) STINT_TRY(read_task(task, now));
+  using Row = std::tuple<std::int64_t, std::int64_t, WallTime>;
+  const auto rows = STINT_TRY(
+      store_.read([&](store::Reader& reader) { return reader.rows<Row>(kOfRevokedKeys, now); }));
+  for (const auto& [number, idx, expires] : rows)
+    put(number, idx, expires, jose::TokenStatus::kInvalid);
   return {};
+}
+
+// In its list, which need not be known by its row yet.
+void StatusLists::put(std::int64_t number, std::int64_t idx, WallTime expires,
+                      jose::TokenStatus status) {
+  List& list = lists_[number];
+  const auto place = static_cast<std::uint64_t>(idx);
+  if (!list.known) list.ends = std::max(list.ends, expires);
+  if (status == jose::TokenStatus::kValid) {
+    list.changed |= list.entries.erase(place) > 0;
+    return;
+  }
+  const auto [entry, made] = list.entries.try_emplace(place, Entry{status, expires});
+  list.changed |= made || entry->second.status != status;
+  entry->second.status = status;
 }
 
 Status StatusLists::read_task(TaskId task, WallTime now) {
@@ -157,18 +182,8 @@ Status StatusLists::read_task(TaskId task, WallTime now) {
     const auto held = reader.one<std::int64_t>(kHeldAbove, task);
     return reader.rows<Row>(kStatuses, task, held.value_or(0) > 0 ? 1 : 0, now);
   }));
-  for (const auto& [number, idx, expires, value] : rows) {
-    List& list = lists_[number];
-    const auto place = static_cast<std::uint64_t>(idx);
-    if (!list.known) list.ends = std::max(list.ends, expires);
-    if (const auto status = status_of(value); status == jose::TokenStatus::kValid) {
-      list.changed |= list.entries.erase(place) > 0;
-    } else {
-      const auto [entry, made] = list.entries.try_emplace(place, Entry{status, expires});
-      list.changed |= made || entry->second.status != status;
-      entry->second.status = status;
-    }
-  }
+  for (const auto& [number, idx, expires, value] : rows)
+    put(number, idx, expires, status_of(value));
   return {};
 }
 
@@ -193,13 +208,20 @@ Status StatusLists::build(List& list, const std::string& uri, WallTime now, cons
 
 Result<std::vector<std::int64_t>> StatusLists::numbers(WallTime now) {
   const std::lock_guard lock(mutex_);
-  if (listed_ && now >= *listed_ && now < *listed_ + std::chrono::seconds(1)) return list_numbers_;
-  list_numbers_ = STINT_TRY(store_.read([&](store::Reader& reader) {
-    return reader.rows<std::int64_t>(
-        "SELECT n FROM status_list WHERE ends > $1 ORDER BY n LIMIT 1000", now);
+  std::vector<std::int64_t> out;
+  for (const auto& [number, ends] : STINT_TRY(all(now))) out.push_back(number);
+  return out;
+}
+
+Result<std::span<const StatusLists::Listed>> StatusLists::all(WallTime now) {
+  if (listed_ && now >= *listed_ && now < *listed_ + std::chrono::seconds(1))
+    return std::span<const Listed>(all_);
+  all_ = STINT_TRY(store_.read([&](store::Reader& reader) {
+    return reader.rows<Listed>(
+        "SELECT n, ends FROM status_list WHERE ends > $1 ORDER BY n LIMIT 1000", now);
   }));
   listed_ = now;
-  return list_numbers_;
+  return std::span<const Listed>(all_);
 }
 
 }  // namespace stint::authority

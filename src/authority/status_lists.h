@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -89,6 +91,7 @@ class StatusLists {
     jose::TokenStatus status;
     WallTime expires;
   };
+  using Listed = std::tuple<std::int64_t, WallTime>;  // a list's number, and when it ends
   struct List {
     WallTime ends;       // no token of it lives then; at least of those in `entries`
     bool known = false;  // by its row
@@ -100,14 +103,17 @@ class StatusLists {
   Status begin(WallTime now);
   Status read_task(TaskId task, WallTime now);
   Status without_key(WallTime now);
+  void put(std::int64_t number, std::int64_t idx, WallTime expires, jose::TokenStatus status);
   Status known(std::int64_t number, WallTime now);
+  Status keep(std::int64_t number, WallTime ends, WallTime now);
+  Result<std::span<const Listed>> all(WallTime now);  // as of a second ago at most
   Status build(List& list, const std::string& uri, WallTime now, const Sign& sign);
 
   store::Store& store_;
   const Revocations& revocations_;
   std::mutex mutex_;
-  std::optional<WallTime> listed_;  // when list_numbers_ was read
-  std::vector<std::int64_t> list_numbers_;
+  std::optional<WallTime> listed_;  // when all_ was read
+  std::vector<Listed> all_;
   WallTime counted_;  // since then
   unsigned looked_for_ = 0;
   std::optional<store::Seq> next_;  // of what came after is not in entries_ yet

@@ -8,6 +8,8 @@
 
 #include "authority_for_test.h"
 #include "stint/jose/access_token.h"
+#include "stint/jose/jws.h"
+#include "stint/testkit/postgres_server.h"
 
 namespace stint::authority {
 namespace {
@@ -170,6 +172,43 @@ TEST_F(StatusListTest, InventedNumbersDoNotKeepTheStoreBusy) {
   EXPECT_EQ(standing(h), "valid") << "known ones are served meanwhile";
   pass(1s);
   EXPECT_EQ(invented(), "no such status list");
+}
+
+TEST_F(StatusListTest, ANewListIsServedWhateverStrangersInvent) {
+  const Held h = held();
+  for (int i = 0; i < 1000; ++i) EXPECT_FALSE(authority->status_list(17).has_value());
+  EXPECT_EQ(standing(h), "valid");
+}
+
+class InterruptedStatusLists : public StatusListTest {
+ protected:
+  Result<std::unique_ptr<store::Store>> open_store() override {
+    store::Options options;
+    options.postgres = store::PostgresOptions{.url = url, .password = nullptr};
+    return store::Store::open(std::move(options), now);
+  }
+  SystemClock now;
+  testkit::PostgresServer server;
+  std::string url = server.database();
+};
+
+// What could not be read when a key went is read the next time.
+TEST_F(InterruptedStatusLists, ARevokedKeyIsNotForgotten) {
+  const Held h = held();
+  ASSERT_EQ(standing(h), "valid");
+  must(rt::block_on(authority->rotate_keys(crypto::Alg::kES256, true, Actor::local_operator(0))));
+  const auto parsed = must(jose::parse_compact(h.token));
+  must(rt::block_on(authority->revoke_key(parsed.header().kid, Actor::local_operator(0))));
+  server.freeze();
+  EXPECT_FALSE(authority->status_list(h.number()).has_value());
+  server.thaw();
+  std::string after = standing(h);
+  for (int i = 0; i < 3000 && !after.starts_with("status"); ++i) {
+    std::this_thread::sleep_for(10ms);
+    after = standing(h);
+    ASSERT_NE(after, "valid");
+  }
+  EXPECT_EQ(after, "status invalid");
 }
 
 TEST_F(StatusListTest, ANodeThatCannotVouchGivesNone) {

@@ -25,6 +25,22 @@ bool Delivery::held() const {
   return held_;
 }
 
+void Delivery::confirm_by(const Clock* on, std::function<void(MonoTime begun)> confirm) {
+  const std::lock_guard lock(mutex_);
+  confirm_clock_ = on;
+  confirm_ = std::move(confirm);
+}
+
+MonoTime Delivery::now() const {
+  const std::lock_guard lock(mutex_);
+  return confirm_ ? confirm_clock_->mono() : MonoTime();
+}
+
+void Delivery::committed(MonoTime begun) {
+  const std::lock_guard lock(mutex_);
+  if (confirm_ && begun != MonoTime()) confirm_(begun);
+}
+
 void Delivery::deliver(std::span<const EventView> events) {
   if (events.empty()) return;
   size_.store(events.back().seq + 1, std::memory_order_release);
@@ -71,7 +87,11 @@ Status Delivery::catch_up(Reader& reader, Seq until) {
       return true;
     });
     if (reader.error()) return false;
-    if (follower_ && !events.empty()) followed = follower_(events);
+    if (follower_ && !events.empty()) {
+      following_ = std::this_thread::get_id();
+      followed = follower_(events);
+      following_ = std::thread::id();
+    }
     if (!followed) return false;
     deliver(events);
     return size_.load(std::memory_order_relaxed) < until;

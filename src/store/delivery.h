@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "database.h"
@@ -29,6 +30,14 @@ class Delivery {
 
   // Of what was delivered: events before it have been seen.
   Seq size() const { return size_.load(std::memory_order_acquire); }
+
+  // Whether the follower runs on this thread: what it reads, the others wait for.
+  bool following() const { return following_.load() == std::this_thread::get_id(); }
+  // By a commit of ours that is durable, everything committed before `begun` is known; by the
+  // clock of `on`.
+  void confirm_by(const Clock* on, std::function<void(MonoTime begun)> confirm);
+  MonoTime now() const;
+  void committed(MonoTime begun);
 
   // Nobody follows yet: catch_up() does nothing.
   bool held() const;
@@ -54,6 +63,9 @@ class Delivery {
   mutable std::mutex mutex_;  // held while observers run
   std::vector<std::shared_ptr<const Store::Observer>> observers_;
   Store::Follower follower_;
+  const Clock* confirm_clock_ = nullptr;
+  std::function<void(MonoTime)> confirm_;
+  std::atomic<std::thread::id> following_;
   bool held_;  // shared, and nobody follows yet
 };
 

@@ -18,9 +18,11 @@ constexpr Sql kRead = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 constexpr Sql kBegin = "BEGIN ISOLATION LEVEL READ COMMITTED";
 // What may_write() asks comes along: each node begins a transaction several times a second, also to
 // confirm its view (authority), so one that may not write is one that denies.
-constexpr Sql kTurn =
+constexpr Sql kTurn = "SELECT 1 FROM log_head FOR UPDATE";
+// By a statement of its own: it sees what was committed by whom the first waited for.
+constexpr Sql kHead =
     "SELECT size, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, "
-    "(SELECT oldest FROM stint_schema) FROM log_head FOR UPDATE";
+    "(SELECT oldest FROM stint_schema) FROM log_head";
 constexpr Sql kGrow = "UPDATE log_head SET size = $1";
 constexpr Sql kNotify = "SELECT pg_notify('stint_log', $1)";
 constexpr Sql kCommit = "COMMIT";
@@ -106,7 +108,8 @@ Result<std::unique_ptr<ReadConnection>> PostgresDatabase::open_reader() {
 }
 
 Result<std::unique_ptr<PgSession>> PostgresDatabase::reading_session() const {
-  auto session = STINT_TRY(PgSession::open(target_));
+  auto session =
+      STINT_TRY(PgSession::open(target_, prompt_ ? PgSession::kPrompt : PgSession::kAnswer));
   STINT_TRY(session->enter_pipeline());
   for (const Sql sql : {kRead, kRollback}) STINT_TRY(session->know(sql));
   return session;
@@ -137,13 +140,7 @@ Status PostgresDatabase::may_write(WallTime before, WallTime theirs, std::int64_
 Status PgReader::renew() {
   unanswered_ = false;
   session_ = STINT_TRY(database_->reading_session());
-  if (prompt_) session_->be_prompt();
   return session_->defer(kRead);
-}
-
-void PgReader::be_prompt() {
-  prompt_ = true;
-  session_->be_prompt();
 }
 
 Result<Cursor*> PgReader::start(Sql sql, std::span<const Param> parameters) {
@@ -164,7 +161,8 @@ Result<Effect> PgReader::finish(Cursor& cursor) {
 }
 
 Status PgReader::begin() {
-  if (!session_->defer(kRead)) return renew();
+  if (const Status begun = session_->defer(kRead); !begun)
+    return database_ == nullptr ? begun : renew();
   unanswered_ = true;
   return {};
 }
@@ -184,7 +182,8 @@ Result<Seq> PgWriter::begin() {
   STINT_TRY(session_->defer(kBegin));
   in_transaction_ = true;
   const WallTime before = database_ == nullptr ? WallTime() : database_->now();
-  PgStatement* const head = STINT_TRY(session_->run(kTurn, {}));
+  STINT_TRY(session_->defer(kTurn));
+  PgStatement* const head = STINT_TRY(session_->run(kHead, {}));
   const bool found = STINT_TRY(head->next()) && head->type(2) == ColumnType::kInteger;
   const Seq size = found ? static_cast<Seq>(head->integer(0)) : 0;
   const WallTime theirs = from_unix_millis(found ? head->integer(1) : 0);
@@ -208,6 +207,8 @@ void PgWriter::begin_command() {
 }
 
 Status PgWriter::announce(Sql sql, std::span<const Param> parameters) {
+  // One that failed must not fail the batch again: the read itself answers for itself.
+  if (each_alone_) return {};
   STINT_TRY(begin_savepoint());
   return session_->announce(sql, parameters);
 }

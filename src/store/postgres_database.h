@@ -35,6 +35,8 @@ class PostgresDatabase final : public Database {
   // Of a node's session that lives as long as the node: shows that it is there. Errors: of
   // be_present().
   Status show(PgSession& session) const;
+  // From now on requests wait for reading_session().
+  void be_prompt() { prompt_ = true; }
   // Commits are announced. False of a database that has no LISTEN and NOTIFY: it is asked instead.
   bool notifies() const { return notifies_; }
 
@@ -52,6 +54,7 @@ class PostgresDatabase final : public Database {
   const bool alone_;
   const Clock& clock_;
   bool notifies_ = true, locks_ = true;
+  std::atomic<bool> prompt_{false};
   mutable std::atomic<bool> differs_{false};  // said once
 };
 
@@ -66,14 +69,13 @@ class PgReader final : public ReadConnection {
   Status begin() override;
   Status end() override;
   bool usable() const override { return !session_->dead(); }
-  void be_prompt() override;
+  void be_prompt() override { session_->be_prompt(); }
 
  private:
   Status renew();
   const PostgresDatabase* const database_;
   std::unique_ptr<PgSession> session_;
   bool unanswered_ = false;  // nothing of this snapshot was seen yet
-  bool prompt_ = false;
 };
 
 class PgWriter final : public WriteConnection {

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "postgres_fault_for_test.h"
+#include "postgres_feed.h"
 
 #if __has_feature(address_sanitizer)
 #include <sanitizer/allocator_interface.h>
@@ -361,6 +362,43 @@ TEST(PostgresFault, AFrozenServerIsNotWaitedForLong) {
   EXPECT_EQ(*get(), "1");
   ASSERT_TRUE(node->write_sync(put("c", "1")).has_value());
   EXPECT_THAT(log_of(*node), ElementsAre("a=1", "c=1")) << "what was refused did not come later";
+}
+
+// Whoever follows is waited for by all: it reads, though others have every connection, and though
+// its own work is so long that the database seems to say nothing.
+TEST(PostgresFault, TheFollowerReadsWhateverOthersDo) {
+  const std::string url = PostgresServer::shared().database();
+  Options options;
+  options.readers = 1;
+  options.postgres = PostgresOptions{.url = url, .password = nullptr};
+  const SystemClock clock;
+  auto opened = Store::open(std::move(options), clock);
+  ASSERT_TRUE(opened.has_value());
+  Store& store = **opened;
+  std::promise<std::string> read;
+  store.follow([&, told = false](std::span<const EventView>) mutable -> Status {
+    if (std::exchange(told, true)) return {};
+    std::this_thread::sleep_for(PostgresFeed::kSilent + std::chrono::milliseconds(200));
+    read.set_value(why(store.read([](Reader& r) { return r.one<std::string>(kGet, "a"); })));
+    return {};
+  });
+  std::promise<void> reading, go;
+  std::thread other([&] {
+    (void)store.read([&](Reader& r) {
+      (void)r.one<std::string>(kGet, "a");
+      reading.set_value();
+      go.get_future().wait();
+      return 0;
+    });
+  });
+  reading.get_future().wait();
+  Node writes(url);
+  ASSERT_TRUE(writes->write_sync(put("a", "1")).has_value());
+  EXPECT_EQ(read.get_future().get(), "ok");
+  EXPECT_TRUE(store.write_sync(put("b", "1")).has_value());
+  go.set_value();
+  other.join();
+  store.stop();
 }
 
 // Whoever holds the turn and does not go on is thrown out; nobody waits for longer than 5 s.

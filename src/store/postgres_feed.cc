@@ -24,13 +24,19 @@ PostgresFeed::PostgresFeed(PostgresDatabase& database, const PostgresTarget& tar
     : database_(database),
       target_(target),
       delivery_(delivery),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  // What is delivered was read or written a moment ago, also while our own work on it takes long.
+  delivery.observe([this](std::span<const EventView>) {
+    if (answered_.load() != MonoTime()) answered_ = std::chrono::steady_clock::now();
+  });
+}
 
 void PostgresFeed::start() {
   const std::lock_guard lock(stop_mutex_);
   {
     const std::lock_guard started(mutex_);
     if (!std::exchange(following_, true)) answered_ = std::chrono::steady_clock::now();
+    database_.be_prompt();
   }
   if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
 }
@@ -101,7 +107,7 @@ bool PostgresFeed::rest(std::chrono::milliseconds time) {
 Status PostgresFeed::connect() {
   if (database_.notifies() && (!listening_ || listening_->dead())) {
     listening_ = nullptr;  // its socket would wake us at once
-    auto session = STINT_TRY(PgSession::open(target_));
+    auto session = STINT_TRY(PgSession::open(target_, PgSession::kPrompt));
     // It never has a transaction, so that the server does not end it while this process is frozen.
     STINT_TRY(database_.show(*session));
     STINT_TRY(session->exec("LISTEN stint_log"));
@@ -110,7 +116,6 @@ Status PostgresFeed::connect() {
   if (!reading_ || !reading_->usable()) {
     // Not one that another session may silently stand in for: each new one is checked.
     auto session = STINT_TRY(database_.reading_session());
-    session->be_prompt();
     session->note_answers(answered_);
     reading_ = std::make_unique<PgReader>(nullptr, std::move(session));
     checked_ = false;

@@ -76,6 +76,29 @@ TEST_F(PostgresServing, ASchemaThatLeavesTheNodeBehindDenies) {
   serves("again");
 }
 
+// It waits for the very transaction that leaves it behind.
+TEST_F(PostgresServing, WhoWaitedForTheMigrationIsLeftBehindByIt) {
+  serves("before");
+  const std::string db = database_in(url_);
+  const std::unique_ptr<PGconn, PgFree> migrates(PQconnectdb(url_.c_str()));
+  const auto ask = [&](const char* sql) {
+    const std::unique_ptr<PGresult, PgFree> done(PQexec(migrates.get(), sql));
+    EXPECT_EQ(std::string(PQerrorMessage(migrates.get())), "");
+  };
+  ask("BEGIN");
+  ask("SELECT size FROM log_head FOR UPDATE");
+  ask("UPDATE stint_schema SET oldest = 99");
+  std::promise<Status> done;
+  store_->submit(put("x", "1"),
+                 [&](const auto& r) { done.set_value(r ? Status() : Status(fail(r.error()))); });
+  while (server_.ask(db, "SELECT count(*) FROM pg_locks WHERE NOT granted") == "0")
+    std::this_thread::yield();
+  ask("COMMIT");
+  const Status written = done.get_future().get();
+  ASSERT_FALSE(written.has_value());
+  EXPECT_EQ(written.error().reason.text(), "the database is of a newer version: upgrade this node");
+}
+
 // A node that opens while others write and sign does not take its own lateness for a lost log.
 TEST(PostgresStarting, OthersSignMeanwhile) {
   const std::string url = PostgresServer::shared().database();

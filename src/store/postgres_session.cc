@@ -77,12 +77,14 @@ Error PgSession::refusal(PGconn* connection) {
 }
 
 // One host after another: libpq's own list would wait for the first, should it be cut off.
-Result<std::unique_ptr<PgSession>> PgSession::open(const PostgresTarget& target) {
+Result<std::unique_ptr<PgSession>> PgSession::open(const PostgresTarget& target,
+                                                   std::chrono::seconds patience) {
   std::optional<Error> refusal;
   const std::size_t first = target.preferred();
   for (std::size_t i = 0; i < target.hosts(); ++i) {
     const std::size_t host = (first + i) % target.hosts();
-    auto session = open(target.start(host), target.hosts() == 1 ? kConnect : kConnectOne);
+    const auto limit = std::min(target.hosts() == 1 ? kConnect : kConnectOne, patience);
+    auto session = open(target.start(host), limit, patience);
     if (session) {
       target.prefer(host);
       return session;
@@ -93,7 +95,8 @@ Result<std::unique_ptr<PgSession>> PgSession::open(const PostgresTarget& target)
   return fail(refusal.value_or(Error{Errc::kUnavailable, "the database cannot be reached"}));
 }
 
-Result<std::unique_ptr<PgSession>> PgSession::open(PGconn* started, std::chrono::seconds limit) {
+Result<std::unique_ptr<PgSession>> PgSession::open(PGconn* started, std::chrono::seconds limit,
+                                                   std::chrono::seconds patience) {
   std::unique_ptr<PGconn, PgFree> connection(started);
   if (!connection) return fail(Errc::kUnavailable, "out of memory");
   PQsetErrorVerbosity(connection.get(), PQERRORS_SQLSTATE);
@@ -116,6 +119,7 @@ Result<std::unique_ptr<PgSession>> PgSession::open(PGconn* started, std::chrono:
   if (PQsetnonblocking(connection.get(), 1) != 0)
     return fail(Errc::kInternal, "the session cannot be waited for");
   std::unique_ptr<PgSession> session(new PgSession(connection.release()));
+  session->patience_ = patience;
   STINT_TRY(session->exec(kSetUp));
   return session;
 }
@@ -195,8 +199,9 @@ Status PgSession::leave_pipeline() {
   return {};
 }
 
-// Sends what waits, reads what came; waits for either until something came.
-Status PgSession::flush_and_read(MonoTime until) {
+// Sends what waits, reads what came; waits for either until something came. `until` moves with it:
+// a long answer is no silence.
+Status PgSession::flush_and_read(MonoTime& until) {
   const int left = PQflush(connection_.get());
   if (left < 0) return died();
   const auto now = std::chrono::steady_clock::now();
@@ -209,16 +214,22 @@ Status PgSession::flush_and_read(MonoTime until) {
   const auto ms = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
   const int ready = ::poll(&waiting, 1, static_cast<int>(ms));
   if (ready < 0 && errno != EINTR) return died();
-  if ((waiting.revents & (POLLIN | POLLERR | POLLHUP)) != 0 &&
-      PQconsumeInput(connection_.get()) != 1)
-    return died();
+  if ((waiting.revents & (POLLIN | POLLERR | POLLHUP)) == 0) return {};
+  if (PQconsumeInput(connection_.get()) != 1) return died();
+  until = std::max(until, heard());
   return {};
 }
 
+// Something came; returns until when more may be waited for.
+MonoTime PgSession::heard() {
+  const MonoTime now = std::chrono::steady_clock::now();
+  if (answered_at_ != nullptr) answered_at_->store(now);
+  return now + patience_;
+}
+
 Result<PgResult> PgSession::receive() {
-  const MonoTime until = std::chrono::steady_clock::now() + patience_;
+  MonoTime until = std::chrono::steady_clock::now() + patience_;
   while (PQisBusy(connection_.get()) != 0) STINT_TRY(flush_and_read(until));
-  if (answered_at_ != nullptr) answered_at_->store(std::chrono::steady_clock::now());
   return PgResult(PQgetResult(connection_.get()));
 }
 
@@ -240,7 +251,8 @@ Result<PgResult> PgSession::collect() {
       if (status != PGRES_PIPELINE_ABORTED && due != Due::kDropped && !error)
         error = error_of(result.get());
       // Whoever waits now is told of another's failure: nothing of this may stand.
-      if (status != PGRES_PIPELINE_ABORTED && due == Due::kPut) put_failed_ = may_retry_ = true;
+      if (status != PGRES_PIPELINE_ABORTED && (due == Due::kPut || due == Due::kAnnounced))
+        put_failed_ = may_retry_ = true;
       if (PQstatus(connection_.get()) == CONNECTION_BAD) return died();
     }
     if (due == Due::kAnnounced)

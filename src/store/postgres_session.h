@@ -46,7 +46,9 @@ class PgSession {
   // Connects, to the first host that is well, and sets the session up. A name is looked up by the
   // system's resolver, which keeps its own time. Errors: kUnavailable, kDenied, kUnauthenticated,
   // kNotFound, kReadOnly, each with its own sentence.
-  static Result<std::unique_ptr<PgSession>> open(const PostgresTarget& target);
+  // `patience`: how long it may be silent, then and later.
+  static Result<std::unique_ptr<PgSession>> open(const PostgresTarget& target,
+                                                 std::chrono::seconds patience = kAnswer);
   ~PgSession() = default;
   PgSession(const PgSession&) = delete;
 
@@ -112,13 +114,15 @@ class PgSession {
  private:
   enum class Due : std::uint8_t { kStatement, kPut, kAnnounced, kDropped, kSync };
   explicit PgSession(PGconn* connection) : connection_(connection) {}
-  static Result<std::unique_ptr<PgSession>> open(PGconn* started, std::chrono::seconds limit);
+  static Result<std::unique_ptr<PgSession>> open(PGconn* started, std::chrono::seconds limit,
+                                                 std::chrono::seconds patience);
   static Error refusal(PGconn* connection);
   Result<PgResult> ask(const char* sql);
   Result<PgStatement*> prepare(Sql sql);
   Status send(PgStatement& statement, std::span<const Param> parameters, Due due);
   Status send_sync();
-  Status flush_and_read(MonoTime until);
+  Status flush_and_read(MonoTime& until);
+  MonoTime heard();
   Result<PgResult> receive();
   Result<PgResult> collect();  // to the last sync; the last statement's result
   std::unexpected<Error> died();

@@ -413,6 +413,49 @@ TEST(PostgresOpen, WithoutNotificationsTheLogIsAskedFor) {
       << "asked for more often than where commits are announced";
 }
 
+// A read that fails and that nobody made takes nothing along: neither its command nor the next.
+TEST(PostgresAnnounced, WhatFailsAndIsNotWantedHarmsNobody) {
+  static constexpr Sql kFails = "SELECT 1 / (length($1) - 1)";
+  Options options;
+  options.postgres =
+      PostgresOptions{.url = PostgresServer::shared().database(), .password = nullptr};
+  const SystemClock clock;
+  auto store = Store::open(std::move(options), clock);
+  ASSERT_TRUE(store.has_value());
+  std::vector<bool> done;
+  std::optional<std::string> seen;
+  {
+    testkit::HeldWriter hold(**store);
+    const auto told = [&](const auto& r) { done.push_back(r.has_value()); };
+    (*store)->submit(
+        [](Tx& tx) -> Status {
+          tx.put(kPut, "a", "1");
+          tx.append(event("a=1"));
+          tx.announce(kFails, "x");
+          return {};
+        },
+        told);
+    (*store)->submit(
+        [&](Tx& tx) -> Status {
+          seen = tx.one<std::string>(kGet, "a");  // in the run that stands
+          tx.put(kPut, "b", "1");
+          tx.append(event("b=1"));
+          return {};
+        },
+        told);
+    hold.release();
+  }
+  (*store)->stop();
+  EXPECT_EQ(done, (std::vector<bool>{true, true}));
+  EXPECT_EQ(seen, "1");
+  const auto get = [&](const char* name) {
+    return *(*store)->read([&](Reader& r) { return r.one<std::string>(kGet, name); });
+  };
+  EXPECT_EQ(get("a"), "1");
+  EXPECT_EQ(get("b"), "1");
+  EXPECT_EQ((*store)->events(0, 10)->size(), 2U);
+}
+
 TEST(PostgresAnnounced, KnowsWhichTablesAReadNames) {
   using A = PgAnnounced;
   EXPECT_TRUE(A::reads("SELECT body FROM task WHERE id = $1", "task"));

@@ -115,13 +115,14 @@ class Store::Impl {
         delivery(size, last, database->shared()),
         feed(database->make_feed(delivery)),
         readers(*database, threads, options.readers),
+        followers(*database, threads, 1),
         writer(std::move(options), clock, threads, *database, std::move(connection), delivery) {}
 
   rt::Threads& threads;
   const std::unique_ptr<Database> database;
   Delivery delivery;
   const std::unique_ptr<Feed> feed;  // of a shared database
-  Readers readers;
+  Readers readers, followers;        // one is the follower's, whoever reads
   Writer writer;
   std::atomic<bool> serving = false;  // somebody follows: what was to be read at length was read
 };
@@ -178,12 +179,15 @@ Status Store::record(const EventRun& events, Tells tells) {
 }
 
 Status Store::with_reader(const std::function<void(Reader&)>& f) {
-  // Whoever asks may hold up a loop that others wait for.
-  if (impl_->feed && impl_->feed->silent()) return fail(kSilent);
-  auto connection = STINT_TRY(impl_->readers.take());
+  // Whoever asks may hold up a loop that others wait for. The follower runs while the database
+  // answers, and everybody waits for it.
+  const bool follows = impl_->delivery.following();
+  if (!follows && impl_->feed && impl_->feed->silent()) return fail(kSilent);
+  Readers& readers = follows ? impl_->followers : impl_->readers;
+  auto connection = STINT_TRY(readers.take());
   if (impl_->serving.load(std::memory_order_relaxed)) connection->be_prompt();
   const Status status = read_on(*connection, f);
-  impl_->readers.give_back(std::move(connection));
+  readers.give_back(std::move(connection));
   return status;
 }
 
@@ -194,7 +198,12 @@ void Store::follow(Follower follower) {
   if (impl_->feed) impl_->feed->start();
 }
 
+void Store::confirm_by(const Clock& on, std::function<void(MonoTime begun)> confirm) {
+  impl_->delivery.confirm_by(&on, std::move(confirm));
+}
+
 void Store::unfollow() {
+  impl_->delivery.confirm_by(nullptr, nullptr);
   impl_->delivery.follow([](std::span<const EventView>) -> Status {
     return fail(Errc::kUnavailable, "nobody follows any more");
   });

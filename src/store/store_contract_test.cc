@@ -117,6 +117,23 @@ TEST_P(StoreContract, LaterCommandSeesEarlierOneOfTheSameCommit) {
   EXPECT_EQ(seen, "1");
 }
 
+// So a view that is kept by commits is confirmed by each of them, however long the queue is.
+TEST_P(StoreContract, ACommitConfirmsWhatCameBeforeIt) {
+  testkit::ManualClock other;
+  std::vector<MonoTime> begun;
+  store_->confirm_by(other, [&](MonoTime at) { begun.push_back(at); });
+  const MonoTime start = other.mono();
+  other.advance(std::chrono::milliseconds(5));
+  ASSERT_TRUE(store_->write_sync([&](Tx& tx) {
+    other.advance(std::chrono::milliseconds(7));  // the answer comes later than the question
+    tx.append(event("a"));
+  }));
+  EXPECT_EQ(begun, std::vector{start + std::chrono::milliseconds(5)});
+  store_->unfollow();
+  ASSERT_TRUE(store_->write_sync([&](Tx& tx) { tx.no_event(); }));
+  EXPECT_EQ(begun.size(), 1U);
+}
+
 // What was announced is read as if it had not been.
 TEST_P(StoreContract, AnAnnouncedReadSeesWhatAnyWouldSee) {
   ASSERT_TRUE(store_->write_sync(put("a", "1")));

@@ -185,6 +185,8 @@ void Writer::commit(Batch& batch) {
       for (std::size_t i = 0; i < taken; ++i)
         if (batch[i].command && !batch[i].error) batch[i].command->applied();
     });
+  // Under load commands wait in line, and so does one that only asks; this commit says as much.
+  if (!error) delivery_.committed(begun_);
   for (std::size_t i = 0; i < taken; ++i) {
     Item item = std::move(batch.front());
     batch.pop_front();
@@ -268,6 +270,7 @@ Result<Seq> Writer::begin() {
     checked_ = false;
   }
   while (true) {
+    begun_ = delivery_.now();
     const Seq end = STINT_TRY(connection_->begin());
     if (Reader reader(*connection_); !checked_ && end >= delivery_.size())
       checked_ = STINT_TRY(delivery_.same_log(reader, end));

@@ -70,7 +70,8 @@ class Writer {
   bool checked_ = true;                          // that it shows the log that was delivered
   Delivery& delivery_;
 
-  EventBatch events_;             // of the running batch; the writer thread's
+  EventBatch events_;  // of the running batch; the writer thread's
+  MonoTime begun_;     // before the last transaction, by the clock of whoever is confirmed
   std::vector<EventView> views_;  // what it committed, borrowed from it
 
   // A batch that may have been committed: known by its leaves. The writer thread's.

@@ -225,7 +225,10 @@ class Store {
   // open(): until there is one, observers see nothing of what comes after another's commit.
   using Follower = std::function<Status(std::span<const EventView>)>;
   void follow(Follower follower);
-  void unfollow();  // once it returns, the follower is not called any more
+  // Called on the writer thread after each durable commit, with the time by `on` before its
+  // transaction began: everything that was committed before then, by whomever, has been delivered.
+  void confirm_by(const Clock& on, std::function<void(MonoTime begun)> confirm);
+  void unfollow();  // once it returns, neither of the two is called any more
 
   // Calls `done` on a thread of the store once everything that was committed before this call, by
   // whomever, has been delivered. Errors: it could not be found out now.
