@@ -31,7 +31,7 @@ void Delivery::confirm_by(const Clock* on, std::function<void(MonoTime begun)> c
   confirm_ = std::move(confirm);
 }
 
-MonoTime Delivery::now() const {
+MonoTime Delivery::asking() const {
   const std::lock_guard lock(mutex_);
   return confirm_ ? confirm_clock_->mono() : MonoTime();
 }

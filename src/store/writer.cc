@@ -270,7 +270,7 @@ Result<Seq> Writer::begin() {
     checked_ = false;
   }
   while (true) {
-    begun_ = delivery_.now();
+    begun_ = delivery_.asking();
     const Seq end = STINT_TRY(connection_->begin());
     if (Reader reader(*connection_); !checked_ && end >= delivery_.size())
       checked_ = STINT_TRY(delivery_.same_log(reader, end));
