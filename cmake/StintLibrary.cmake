@@ -148,8 +148,9 @@ function(stint_module_tests NAME all deps libs)
     STINT_VECTORS="${STINT_VECTORS}" STINT_SOURCE="${CMAKE_SOURCE_DIR}" STINT_BINARY="${CMAKE_BINARY_DIR}")
   target_link_libraries(${NAME}_test PRIVATE stint_${NAME} ${deps_targets} stint_testkit ${libs}
     stint_rapidcheck stint_flags GTest::gmock GTest::gtest GTest::gtest_main)
+  # Those of a shared database's own are in stint_tests_on_postgres()'s list alone.
   gtest_discover_tests(${NAME}_test TEST_PREFIX ${NAME}. DISCOVERY_MODE PRE_TEST
-    DISCOVERY_TIMEOUT 60 PROPERTIES LABELS fast TIMEOUT 300)
+    DISCOVERY_TIMEOUT 60 TEST_FILTER "-*OnPostgres.*" PROPERTIES LABELS fast TIMEOUT 300)
 endfunction()
 
 # The tests of a module once more, with its stores in PostgreSQL. `without`: tests of what only the

@@ -10,7 +10,7 @@
 namespace stint::authority {
 namespace {
 
-class KeysOfNodes : public Fixture {
+class KeysOfNodesOnPostgres : public Fixture {
  protected:
   void SetUp() override {
     if (!testkit::on_postgres()) GTEST_SKIP() << "a file has one node";
@@ -54,7 +54,7 @@ class KeysOfNodes : public Fixture {
   std::unique_ptr<Authority> there;
 };
 
-TEST_F(KeysOfNodes, AFreshKeyIsHeardOfBeforeItsTokenIsRefused) {
+TEST_F(KeysOfNodesOnPostgres, AFreshKeyIsHeardOfBeforeItsTokenIsRefused) {
   const auto task = opened();
   int unheard = 0;
   for (int i = 0; i < 5; ++i) {
@@ -72,14 +72,14 @@ TEST_F(KeysOfNodes, AFreshKeyIsHeardOfBeforeItsTokenIsRefused) {
 }
 
 // Verified again by who asks about a token, or revokes it.
-TEST_F(KeysOfNodes, ATokenOfAFreshKeyIsRevokedAnywhere) {
+TEST_F(KeysOfNodesOnPostgres, ATokenOfAFreshKeyIsRevokedAnywhere) {
   const auto task = opened();
   const std::string token = fresh_token(task);
   EXPECT_TRUE(must(rt::block_on(there->revoke(token, "coder"))));
   EXPECT_EQ(count("token.revoked"), 1u);
 }
 
-TEST_F(KeysOfNodes, NothingIsLearntOfKeysThatAreKnownOrNobodys) {
+TEST_F(KeysOfNodesOnPostgres, NothingIsLearntOfKeysThatAreKnownOrNobodys) {
   const auto task = opened();
   const std::string former = must(rt::block_on(authority->mint(minting(task)))).token.token;
   const std::string kid = this->kid();

@@ -130,7 +130,7 @@ TEST_F(SealingAnew, AFullDiskLeavesTheOldOne) {
 }
 
 // On a store that nodes share.
-class SealingAnewShared : public SealingAnew {
+class SealingAnewOnPostgres : public SealingAnew {
  protected:
   void SetUp() override {
     if (!testkit::on_postgres()) GTEST_SKIP() << "a file has one process";
@@ -166,7 +166,7 @@ class SealingAnewShared : public SealingAnew {
   }
 };
 
-TEST_F(SealingAnewShared, IsRefusedWhileANodeServes) {
+TEST_F(SealingAnewOnPostgres, IsRefusedWhileANodeServes) {
   const auto next = crypto::RootKey::generate(entropy);
   const auto before = sealed_rows();
   EXPECT_EQ(seal_in(*store, root, next).error().reason.text(),
@@ -178,7 +178,7 @@ TEST_F(SealingAnewShared, IsRefusedWhileANodeServes) {
   EXPECT_TRUE(rt::block_on(authority->mint(minting(opened()))).has_value()) << "it serves on";
 }
 
-TEST_F(SealingAnewShared, NoNodeStartsMeanwhile) {
+TEST_F(SealingAnewOnPostgres, NoNodeStartsMeanwhile) {
   close_all();
   auto alone = must(testkit::open_test_store(dir.path(), clock, vfs, true));
   EXPECT_EQ(testkit::open_test_store(dir.path(), clock).error().reason.text(),
@@ -188,7 +188,7 @@ TEST_F(SealingAnewShared, NoNodeStartsMeanwhile) {
 }
 
 // The server goes in the middle of it, when signing keys are sealed anew and credentials are not.
-TEST_F(SealingAnewShared, IsNotDoneByHalvesWhenTheServerGoes) {
+TEST_F(SealingAnewOnPostgres, IsNotDoneByHalvesWhenTheServerGoes) {
   testkit::PostgresServer::shared().sql(
       database(),
       "CREATE FUNCTION go() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
@@ -208,7 +208,7 @@ TEST_F(SealingAnewShared, IsNotDoneByHalvesWhenTheServerGoes) {
 
 // A node that was cut off while everything was sealed anew, and knows only the old root key: it
 // seals nothing, signs nothing and believes nothing any more, until it is started with the new one.
-TEST_F(SealingAnewShared, ANodeThatComesBackLateDoesNothing) {
+TEST_F(SealingAnewOnPostgres, ANodeThatComesBackLateDoesNothing) {
   const auto task = opened();
   const std::string token = must(rt::block_on(authority->mint(minting(task)))).token.token;
   const auto next = crypto::RootKey::generate(entropy);

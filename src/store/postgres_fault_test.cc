@@ -12,7 +12,7 @@
 #include "postgres_fault_for_test.h"
 #include "postgres_feed.h"
 
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #include <sanitizer/allocator_interface.h>
 #endif
 
@@ -635,7 +635,7 @@ TEST(PostgresFleet, ANodeMayWriteBeforeItFollows) {
 
 // What is allocated and not given back: resident memory would count what an allocator keeps.
 std::size_t live_bytes() {
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
   return __sanitizer_get_current_allocated_bytes();
 #else
   const auto info = ::mallinfo2();
