@@ -286,13 +286,17 @@ void stay_away_after(Cut where, const PostgresServer& server, const std::string&
   {
     testkit::HeldWriter hold(*node);
     ASSERT_TRUE(node->record(recorded("r1")).has_value());
-    node->submit([](Tx& tx) { tx.run(kPut, "a", "1"), tx.append(event("a=1")); },
-                 [&](Status s) { done.set_value(s); });
+    // The next commit is then this one's, whatever came before.
+    node->submit(
+        [&, cut = false](Tx& tx) mutable {
+          if (!std::exchange(cut, true)) proxy.cut(where, 0, true);
+          tx.run(kPut, "a", "1"), tx.append(event("a=1"));
+        },
+        [&](Status s) { done.set_value(s); });
     ASSERT_TRUE(node->record(recorded("r2")).has_value());
     node->submit([](Tx& tx) { tx.run(kPut, "b", "1"), tx.append(event("b=1")); },
                  [&](Status s) { behind.set_value(s); });
     ASSERT_TRUE(node->record(recorded("r3")).has_value());
-    proxy.cut(where, 1, true);
   }
   const auto start = SystemClock().mono();
   EXPECT_EQ(why(done.get_future().get()), kUnknown);
