@@ -8,6 +8,7 @@
 #include <charconv>
 #include <utility>
 
+#include "file.h"
 #include "log_rows.h"
 #include "schema.h"
 #include "stint/codec/hex.h"
@@ -21,18 +22,7 @@ constexpr Error kDamaged{Errc::kInternal, "the backup is damaged"};
 constexpr Error kLogDamaged{Errc::kInternal, "the log in the backup is damaged"};
 constexpr Error kOffCheckpoint{Errc::kInternal, "the backup's checkpoint does not fit its log"};
 
-class File {
- public:
-  explicit File(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
+File opened(const std::string& path) { return File(::open(path.c_str(), O_RDONLY | O_CLOEXEC)); }
 
 Result<std::uint64_t> size_of(const File& file) {
   struct stat info{};
@@ -192,7 +182,7 @@ Status check_all(Archive::State& state, Reader& reader) {
 }
 
 Status check_seal(const std::string& path) {
-  const File file(path);
+  const File file = opened(path);
   const std::uint64_t size = STINT_TRY(size_of(file));
   constexpr Error kNone{Errc::kMalformed, "not a backup, or one that was cut short"};
   if (size <= kSealBytes) return fail(kNone);
@@ -206,7 +196,7 @@ Status check_seal(const std::string& path) {
 
 Result<std::string> seal_line(const std::string& path, std::uint64_t size) {
   constexpr std::uint64_t kPiece = 1 << 20;
-  const File file(path);
+  const File file = opened(path);
   crypto::Sha256 hash;
   for (std::uint64_t at = 0; at < size; at += kPiece)
     hash.update(

@@ -58,13 +58,8 @@ Status migrate(SqliteSession& session) {
 
 }  // namespace
 
-SqliteDatabase::File::File(File&& o) noexcept : fd_(std::exchange(o.fd_, -1)) {}
-SqliteDatabase::File::~File() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
 // The writer keeps the log's size in memory, so a second process must not write.
-Result<SqliteDatabase::File> SqliteDatabase::lock_process(const std::string& path) {
+Result<File> SqliteDatabase::lock_process(const std::string& path) {
   File file(::open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (file.fd() < 0) return fail(Errc::kIo, "lock file of the database cannot be opened");
   if (::flock(file.fd(), LOCK_EX | LOCK_NB) != 0) {

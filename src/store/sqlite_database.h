@@ -8,6 +8,7 @@
 
 #include "database.h"
 #include "fair_mutex.h"
+#include "file.h"
 #include "sqlite_connection.h"
 #include "stint/store/store.h"
 
@@ -26,18 +27,6 @@ class SqliteDatabase final : public Database {
   std::size_t wal_bytes() const override;
 
  private:
-  // Closes on destruction; -1 is none.
-  class File {
-   public:
-    explicit File(int fd = -1) : fd_(fd) {}
-    File(File&& o) noexcept;
-    ~File();
-    int fd() const { return fd_; }
-
-   private:
-    int fd_;
-  };
-
   SqliteDatabase(const Options& options, File lock);
   static Result<File> lock_process(const std::string& path);
   static Status create_private(const std::string& path);
