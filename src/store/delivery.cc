@@ -33,7 +33,8 @@ void Delivery::confirm_by(const Clock* on, std::function<void(MonoTime begun)> c
 
 MonoTime Delivery::asking() const {
   const std::lock_guard lock(mutex_);
-  return confirm_ ? confirm_clock_->mono() : MonoTime();
+  // What comes while nobody follows reaches no view.
+  return confirm_ && !held_ ? confirm_clock_->mono() : MonoTime();
 }
 
 void Delivery::committed(MonoTime begun) {

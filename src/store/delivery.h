@@ -36,7 +36,7 @@ class Delivery {
   // By a commit of ours that is durable, everything committed before `begun` is known; by the
   // clock of `on`.
   void confirm_by(const Clock* on, std::function<void(MonoTime begun)> confirm);
-  MonoTime asking() const;  // the time by that clock
+  MonoTime asking() const;  // the time by that clock; none while nobody follows
   void committed(MonoTime begun);
 
   // Nobody follows yet: catch_up() does nothing.
