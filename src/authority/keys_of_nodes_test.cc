@@ -99,5 +99,26 @@ TEST_F(KeysOfNodesOnPostgres, NothingIsLearntOfKeysThatAreKnownOrNobodys) {
   for (const char* no_token : {"", "a.b.c", "nothing"}) EXPECT_FALSE(learns(no_token));
 }
 
+// Nor is a task called closed, which would be final, that nobody here can be asked about.
+TEST_F(KeysOfNodesOnPostgres, ATaskThatCannotBeAskedAboutIsNotClosed) {
+  auto& server = testkit::PostgresServer::shared();
+  testkit::confirm_view(*there, other_store());
+  std::optional<Opened> unheard;
+  while (!unheard) {
+    auto task = opened();
+    server.freeze();
+    if (!there->view().known(task.task.id)) {
+      unheard = std::move(task);
+    } else {
+      server.thaw();
+    }
+  }
+  const Status learnt = rt::block_on(there->learn_of(unheard->task.id, clock.wall()));
+  server.thaw();
+  ASSERT_FALSE(learnt.has_value());
+  EXPECT_EQ(learnt.error().code, Errc::kStale);
+  EXPECT_EQ(learnt.error().reason.text(), "the view of live tasks is stale");
+}
+
 }  // namespace
 }  // namespace stint::authority

@@ -27,6 +27,9 @@ inline EventRun recorded(const std::string& bytes) {
   return run;
 }
 
+inline constexpr std::string_view kUnknown = "it is not known yet whether this was committed";
+inline constexpr std::string_view kLost = "connection to the database is lost";
+
 // Returns whether it came to hold within a time that only a broken test takes.
 template <class F>
 bool soon(F holds, std::chrono::seconds limit = std::chrono::seconds(30)) {
@@ -110,6 +113,23 @@ inline std::map<std::string, int> counted(const std::vector<std::string>& log) {
 template <class T>
 std::string why(const Result<T>& result) {
   return result ? "ok" : std::string(result.error().reason.text());
+}
+
+// Rows and events say the same: put() writes both.
+inline void expect_consistent(Store& store) {
+  std::map<std::string, std::string> told;
+  for (const auto& bytes : log_of(store)) {
+    const auto at = bytes.find('=');
+    if (at != std::string::npos) told[bytes.substr(0, at)] = bytes.substr(at + 1);
+  }
+  const auto rows = store.read([](Reader& r) {
+    return r.rows<std::tuple<std::string, std::string>>(
+        "SELECT name, body FROM entity WHERE kind = 'agent' ORDER BY name");
+  });
+  ASSERT_TRUE(rows.has_value());
+  std::map<std::string, std::string> found;
+  for (const auto& [name, body] : *rows) found[name] = body;
+  EXPECT_EQ(found, told);
 }
 
 }  // namespace stint::store

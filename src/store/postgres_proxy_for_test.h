@@ -53,11 +53,9 @@ class PostgresProxy {
     return "postgres://stint@" + host + "/" + database;
   }
 
-  // At a COMMIT, once, after `skip` others. With `away` nobody gets through any more until
-  // return_to_service().
-  void cut(Cut where, int skip = 0, bool away = false) {
+  // At the next COMMIT, once. With `away` nobody gets through any more until return_to_service().
+  void cut(Cut where, bool away = false) {
     away_after_ = away;
-    skip_ = skip;
     where_ = where;
   }
   bool cut_done() const { return where_ == Cut::kNowhere; }
@@ -155,7 +153,7 @@ class PostgresProxy {
 
   void reach(Link& link) {
     const Cut where = where_;
-    if (where == Cut::kNowhere || skip_-- > 0) return;
+    if (where == Cut::kNowhere) return;
     (where == Cut::kBeforeCommit ? link.over : link.deaf) = true;
     if (link.over) done();
   }
@@ -182,7 +180,6 @@ class PostgresProxy {
   int listening_ = -1;
   bool bound_ = false;
   std::vector<std::unique_ptr<Link>> links_;
-  std::atomic<int> skip_{0};
   std::atomic<Cut> where_{Cut::kNowhere};
   std::atomic<bool> away_{false}, away_after_{false}, stopping_{false};
   std::thread thread_;
