@@ -123,9 +123,9 @@ class Authority {
   std::optional<Introspection> introspect(std::string_view token_text, std::string_view client_id,
                                           WallTime now);
   std::shared_ptr<const jose::JwkSet> token_keys() const;  // changes with rotation
-  std::string jwks() const;
+  std::string jwks() const;                                // to publish
   // Whether this node hears of what others do with keys: false while its view is stale.
-  bool keys_are_known() const;  // to publish
+  bool keys_are_known() const;
   // Of tokens for us, and for any audience. Take it anew for each token: keys come and go.
   std::shared_ptr<const jose::AccessTokenVerifier> verifier() const;
   // Settles a one-time value for every node, where a command does not do it in its own transaction.
